@@ -1,0 +1,38 @@
+"""Entity: what a feature describes."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from headwater.definitions.base import Definition, Name
+from headwater.definitions.types import KEY_TYPES, DType
+
+
+def _key_type(dtype: str) -> str:
+    if dtype not in KEY_TYPES:
+        raise ValueError(f"'{dtype}' can't be a join key; use one of {', '.join(KEY_TYPES)}")
+    return dtype
+
+
+KeyType = Annotated[DType, AfterValidator(_key_type)]
+
+
+class Entity(Definition):
+    """What a feature describes: a name and one or several typed join keys.
+
+        Entity("user", join_keys={"user_id": "string"})
+
+    The order of the join keys is part of the entity. Where a spine calls a key otherwise
+    (`origin_id` for `location_id`), say so in the feature reference: `FeatureRef.join_keys`.
+    """
+
+    kind: ClassVar[str] = "entity"
+    positional: ClassVar[tuple[str, ...]] = ("name", "join_keys")
+
+    name: Name
+    join_keys: dict[Name, KeyType] = Field(min_length=1)
+    description: str = ""
+    owner: str | None = None
+    tags: tuple[str, ...] = ()

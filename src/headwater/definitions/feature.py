@@ -1,0 +1,99 @@
+"""Feature: a named, typed, owned column of values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
+
+from headwater.definitions.base import Definition, Name
+from headwater.definitions.durations import Duration, format_duration, parse_duration
+from headwater.definitions.functions import FeatureFunction, FunctionRef
+from headwater.definitions.rules import ValidationRule
+from headwater.definitions.types import DType
+
+
+def _parse_window(value: Any) -> Any:
+    return value if value == "lifetime" else parse_duration(value)
+
+
+def _format_window(value: int | str) -> str:
+    return value if isinstance(value, str) else format_duration(value)
+
+
+Window = Annotated[
+    Literal["lifetime"] | int,
+    BeforeValidator(_parse_window),
+    PlainSerializer(_format_window, return_type=str),
+]
+
+
+class Feature(Definition):
+    """A named, typed column of values, defined by a SQL expression or a Python function.
+
+        Feature("user_clicks_7d", "count(*) FILTER (WHERE event_type = 'click')", window="7d")
+
+    `window` makes it an aggregate over [t - window, t); `offset` moves that window into the past,
+    `tail_hop` rounds its left edge down. `rows=n` makes it a function of a row and the n - 1 rows
+    before it; fewer give null, unless `min_rows` says otherwise. With neither it is the latest
+    row's value, or an expression over other features. `default` replaces a missing value.
+    """
+
+    kind: ClassVar[str] = "feature"
+    positional: ClassVar[tuple[str, ...]] = ("name", "expression")
+
+    name: Name
+    expression: str | None = Field(default=None, min_length=1)
+    function: FunctionRef | None = None
+    window: Window | None = None
+    tail_hop: Duration | None = None
+    offset: Duration | None = None
+    rows: int | None = Field(default=None, ge=1, le=100_000)
+    min_rows: int | None = Field(default=None, ge=1)
+    default: Any = None
+    dtype: DType | None = None
+    description: str = ""
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
+    validation_rules: tuple[ValidationRule, ...] = ()
+    duckdb_table: str | None = None
+    duckdb_view: str | None = None
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        if len(args) == 2 and isinstance(args[1], FeatureFunction):
+            fields["function"] = args[1].ref
+            args = args[:1]
+        super().__init__(*args, **fields)
+
+    @field_validator("function", mode="before")
+    @classmethod
+    def _ref(cls, value: Any) -> Any:
+        return value.ref if isinstance(value, FeatureFunction) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.expression is not None and self.function is not None:
+            raise ValueError("give 'expression' or 'function', not both")
+        if self.window is not None and self.rows is not None:
+            raise ValueError("'window' and 'rows' exclude each other; a feature has one frame")
+        for field in ("tail_hop", "offset"):
+            if getattr(self, field) is not None and self.window is None:
+                raise ValueError(f"'{field}' needs 'window'")
+        if self.window == 0:
+            raise ValueError("'window' must be longer than 0s")
+        if self.tail_hop == 0:
+            raise ValueError("'tail_hop' must be longer than 0s")
+        if self.window == "lifetime" and self.tail_hop is not None:
+            raise ValueError("'tail_hop' rounds a left edge, and window='lifetime' has none")
+        if self.min_rows is not None and self.rows is None:
+            raise ValueError("'min_rows' needs 'rows'")
+        if self.min_rows is not None and self.rows is not None and self.min_rows > self.rows:
+            raise ValueError(f"'min_rows' {self.min_rows} is greater than 'rows' {self.rows}")
+        if self.function is not None and self.window is not None:
+            raise ValueError("a function has no 'window'; use mode='row' or mode='sequence'")
+        return self
+
+    @property
+    def definition(self) -> str:
+        """The expression, where none is written the name itself (the column of that name)."""
+        return self.expression if self.expression is not None else self.name
