@@ -38,7 +38,7 @@ Frequency = Annotated[
 
 
 def _name_of(value: Any) -> Any:
-    return value.name if isinstance(value, Definition) else value
+    return value.name if isinstance(value, (Entity, Source)) else value
 
 
 class FeatureView(Definition):
