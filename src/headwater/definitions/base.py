@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from headwater.errors import DefinitionError, near_miss
@@ -25,14 +28,62 @@ def check_name(value: Any) -> Any:
     return value
 
 
+def plain(value: Any) -> Any:
+    """A value as JSON holds it; dates and times become ISO text. Raises ValueError."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a finite number")
+        return value
+    if isinstance(value, datetime):
+        return (value if value.tzinfo is None else value.astimezone(UTC)).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    raise ValueError(
+        f"{value!r} has the type {type(value).__name__}; "
+        "give a number, a text, true or false, a date or time, or a list of these"
+    )
+
+
+def _texts(value: Any) -> Any:
+    many = value if isinstance(value, (list, tuple)) else [value]
+    if not all(isinstance(item, str) for item in many):
+        raise ValueError(f"give a text or a list of texts; got {shown(value)}")
+    return value
+
+
+def listed(value: Any) -> Any:
+    """Only a list or tuple: a single object is iterable too, over its fields."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"give a list; got {shown(value)}")  # noqa: TRY004
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value as an error quotes it: an object by its name, the rest shortened."""
+    if isinstance(value, Definition):
+        return label(value.kind, {"name": getattr(value, "name", None)})
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 Name = Annotated[str, BeforeValidator(check_name)]
+Texts = Annotated[str | tuple[str, ...], BeforeValidator(_texts)]
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class Definition(BaseModel):
     """A frozen object that a user declares.
 
     The fields named in `positional` may be given by position, in that order. A mistake raises
-    DefinitionError that names the object, the field and what was expected.
+    DefinitionError that names the object, the field and what was expected. Each class repeats its
+    signature for type checkers and editors, since Pydantic's own would forbid positions.
     """
 
     model_config = ConfigDict(
@@ -56,35 +107,81 @@ class Definition(BaseModel):
             super().__init__(**given)
         except ValidationError as error:
             raise DefinitionError(explain(type(self), given, error)) from None
+        except DefinitionError as error:  # of an object inside this one, written as a mapping
+            raise DefinitionError(f"{label(self.kind, given)}: {error}") from None
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        shown = self.model_dump(exclude_defaults=True).keys()
+        return [(name, getattr(self, name)) for name in type(self).model_fields if name in shown]
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """The object that `to_dict` wrote, or that stands in a YAML file."""
+        odd = [key for key in data if not isinstance(key, str)]
+        if odd:
+            raise DefinitionError(f"{label(cls.kind, data)}: unknown field {odd[0]!r}")
         return cls(**data)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready fields without those left at their default."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        return self.model_dump(mode="json", exclude_defaults=True, by_alias=True)
 
 
 def label(kind: str, data: Any) -> str:
+    """What an error calls an object: its kind, and its name where it has one."""
     name = data.get("name") if isinstance(data, dict) else None
     return f"{kind} '{name}'" if isinstance(name, str) else kind
 
 
 def explain(model: type[Definition], data: dict[str, Any], error: ValidationError) -> str:
     """One line a mistake: object, field, what was expected, the near-miss name."""
-    lines = [f"{label(model.kind, data)}: {_one(model, item)}" for item in error.errors()]
+    items = error.errors()
+    inner = {item["loc"][:-1] for item in items}  # a list whose items failed counts as too short
+    wrong = [item for item in items if item["type"] != "too_short" or item["loc"] not in inner]
+    lines = [f"{label(model.kind, data)}: {_one(model, item)}" for item in wrong]
     return "\n".join(dict.fromkeys(lines))
 
 
 def _one(model: type[Definition], item: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in item["loc"])
+    path = ".".join(str(part) for part in item["loc"] if part != "[key]")
     if item["type"] == "extra_forbidden":
-        hint = near_miss(path, model.model_fields)
-        known = f" (fields: {', '.join(model.model_fields)})" if not hint else ""
-        return f"unknown field '{path}'{hint}{known}"
+        known = [field.alias or name for name, field in model.model_fields.items()]
+        hint = near_miss(path, known) or f" (fields: {', '.join(known)})"
+        return f"unknown field '{path}'{hint}"
     if item["type"] == "missing":
         return f"field '{path}' is required"
-    text = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    text = expected(item)
     return f"field '{path}': {text}" if path else text
+
+
+def expected(item: ErrorDetails) -> str:
+    """What one failed check wanted, and what it got."""
+    if item["type"] in _EXPECTED:
+        wanted = _EXPECTED[item["type"]](item.get("ctx", {}))
+        return f"{wanted}; got {shown(item['input'])}"
+    return item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+def _at_least(context: dict[str, Any]) -> str:
+    return "must not be empty" if context["min_length"] == 1 else f"needs {context['min_length']}"
+
+
+_EXPECTED: dict[str, Callable[[dict[str, Any]], str]] = {
+    "bool_type": lambda _: "give true or false",
+    "bool_parsing": lambda _: "give true or false",
+    "dict_type": lambda _: "give a mapping",
+    "float_type": lambda _: "give a number",
+    "float_parsing": lambda _: "give a number",
+    "int_type": lambda _: "give a whole number",
+    "int_parsing": lambda _: "give a whole number",
+    "int_from_float": lambda _: "give a whole number",
+    "greater_than_equal": lambda context: f"give {context['ge']} or more",
+    "less_than_equal": lambda context: f"give {context['le']} or less",
+    "literal_error": lambda context: f"give {context['expected']}",
+    "model_type": lambda context: f"give a {context['class_name']}, or its fields",
+    "string_pattern_mismatch": lambda context: f"give a text of the form {context['pattern']}",
+    "string_too_short": _at_least,
+    "string_type": lambda _: "give a text",
+    "too_short": _at_least,
+    "tuple_type": lambda _: "give a list",
+}

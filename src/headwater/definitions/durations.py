@@ -34,7 +34,8 @@ def parse_duration(value: Any) -> int:
         form = _FORM.fullmatch(value.strip()) if isinstance(value, str) else None
         if form is None:
             raise ValueError(
-                f"{value!r} is not a duration; write a number and one of us ms s m h d w, as in '7d'"
+                f"{value!r} is not a duration; "
+                "write a number and one of us ms s m h d w, as in '7d'"
             )
         found = int(form[1]) * UNITS[form[2]]
     if not 0 <= found <= MAX_DURATION:

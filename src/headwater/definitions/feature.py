@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from headwater.definitions.base import Definition, Name
+from headwater.definitions.base import Count, Definition, Name, listed, plain
 from headwater.definitions.durations import Duration, format_duration, parse_duration
 from headwater.definitions.functions import FeatureFunction, FunctionRef
 from headwater.definitions.rules import ValidationRule
@@ -48,22 +50,48 @@ class Feature(Definition):
     window: Window | None = None
     tail_hop: Duration | None = None
     offset: Duration | None = None
-    rows: int | None = Field(default=None, ge=1, le=100_000)
-    min_rows: int | None = Field(default=None, ge=1)
-    default: Any = None
+    rows: Count | None = Field(default=None, le=100_000)
+    min_rows: Count | None = None
+    default: Annotated[Any, BeforeValidator(plain)] = None
     dtype: DType | None = None
     description: str = ""
     owner: str | None = None
     tags: tuple[str, ...] = ()
-    validation_rules: tuple[ValidationRule, ...] = ()
+    validation_rules: Annotated[tuple[ValidationRule, ...], BeforeValidator(listed)] = ()
     duckdb_table: str | None = None
     duckdb_view: str | None = None
 
-    def __init__(self, *args: Any, **fields: Any) -> None:
-        if len(args) == 2 and isinstance(args[1], FeatureFunction):
-            fields["function"] = args[1].ref
-            args = args[:1]
-        super().__init__(*args, **fields)
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            name: str,
+            expression: str | FeatureFunction | None = None,
+            *,
+            function: FeatureFunction | FunctionRef | None = None,
+            window: str | int | timedelta | None = None,
+            tail_hop: str | int | timedelta | None = None,
+            offset: str | int | timedelta | None = None,
+            rows: int | None = None,
+            min_rows: int | None = None,
+            default: Any = None,
+            dtype: str | None = None,
+            description: str = "",
+            owner: str | None = None,
+            tags: Sequence[str] = (),
+            validation_rules: Sequence[ValidationRule] = (),
+            duckdb_table: str | None = None,
+            duckdb_view: str | None = None,
+        ) -> None: ...
+
+    @model_validator(mode="before")
+    @classmethod
+    def _function(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("expression"), FeatureFunction):
+            if data.get("function") is not None:
+                raise ValueError("'function' is given twice, by position and by name")
+            return {**data, "expression": None, "function": data["expression"]}
+        return data
 
     @field_validator("function", mode="before")
     @classmethod

@@ -6,8 +6,8 @@ import hashlib
 import importlib
 import inspect
 import textwrap
-from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,19 @@ class FunctionRef(Definition):
     frame: Frame
     inputs: tuple[Name, ...] = Field(min_length=1)
     output: DType
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            path: str,
+            *,
+            content_hash: str,
+            mode: Mode,
+            frame: Frame,
+            inputs: Sequence[str],
+            output: str,
+        ) -> None: ...
 
     def load(self) -> FeatureFunction:
         """Import the function and check that its content is the one that was declared.
@@ -71,7 +84,7 @@ class FeatureFunction:
 
 
 def feature_function(
-    *, inputs: list[str], output: str, mode: Mode = "row", frame: Frame = "arrow"
+    *, inputs: Sequence[str], output: str, mode: Mode = "row", frame: Frame = "arrow"
 ) -> Callable[[Callable[[Any], Any]], FeatureFunction]:
     """Make a Python function a feature's definition.
 

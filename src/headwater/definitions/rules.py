@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Self
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from headwater.definitions.base import Definition
+from headwater.definitions.base import Definition, Flag, plain
 
 BUILT_RULES = ("range", "not_null", "enum", "regex")
 _SPELLINGS = {"null_check": "not_null"}
@@ -29,11 +30,20 @@ class ValidationRule(Definition):
 
     kind: ClassVar[str] = "validation rule"
     positional: ClassVar[tuple[str, ...]] = ("rule_type",)
-    model_config = ConfigDict(allow_inf_nan=True)
 
     rule_type: str
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    is_blocking: bool = False
+    parameters: Annotated[dict[str, Any], BeforeValidator(plain)] = Field(default_factory=dict)
+    is_blocking: Flag = False
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            rule_type: str,
+            *,
+            parameters: dict[str, Any] | None = None,
+            is_blocking: bool = False,
+        ) -> None: ...
 
     @field_validator("rule_type")
     @classmethod
@@ -89,9 +99,9 @@ def _check_pattern(pattern: Any) -> None:
 
 def Range(  # noqa: N802
     *,
-    min: float | None = None,
-    max: float | None = None,
-    is_blocking: bool = False,  # noqa: A002
+    min: float | None = None,  # noqa: A002
+    max: float | None = None,  # noqa: A002
+    is_blocking: bool = False,
 ) -> ValidationRule:
     """Values lie within [min, max], bounds included; NaN fails, null passes."""
     bounds = {k: v for k, v in (("min", min), ("max", max)) if v is not None}
@@ -103,7 +113,7 @@ def NotNull(*, is_blocking: bool = False) -> ValidationRule:  # noqa: N802
     return ValidationRule("not_null", is_blocking=is_blocking)
 
 
-def Enum(values: list[Any], *, is_blocking: bool = False) -> ValidationRule:  # noqa: N802
+def Enum(values: Iterable[Any], *, is_blocking: bool = False) -> ValidationRule:  # noqa: N802
     """Values are among those listed; null passes."""
     return ValidationRule("enum", parameters={"values": list(values)}, is_blocking=is_blocking)
 

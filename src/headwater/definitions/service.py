@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from headwater.definitions.base import Definition, Name
+from headwater.definitions.base import Definition, Name, listed
 from headwater.errors import DefinitionError
 
 _REFERENCE = re.compile(r"(?:(?P<view>\w+):)?(?P<feature>\w+)(?:@(?P<version>[\w.\-]+))?")
@@ -30,11 +31,29 @@ class FeatureRef(Definition):
     alias: Name | None = None
     join_keys: dict[Name, Name] = Field(default_factory=dict)
 
-    def __init__(self, *args: Any, **fields: Any) -> None:
-        if args and isinstance(args[0], str) and re.search("[:@]", args[0]):
-            fields = {**_split(args[0]), **fields}
-            args = args[1:]
-        super().__init__(*args, **fields)
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            feature: str,
+            *,
+            view: str | None = None,
+            version: str | None = None,
+            alias: str | None = None,
+            join_keys: Mapping[str, str] | None = None,
+        ) -> None: ...
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, data: Any) -> Any:
+        text = data.get("feature") if isinstance(data, dict) else None
+        if not isinstance(text, str) or not re.search("[:@]", text):
+            return data
+        parts = _split(text)
+        twice = sorted((parts.keys() & data.keys()) - {"feature"})
+        if twice:
+            raise ValueError(f"'{twice[0]}' is given twice, in '{text}' and by name")
+        return {**data, **parts}
 
     @property
     def output(self) -> str:
@@ -50,9 +69,8 @@ class FeatureRef(Definition):
 def _split(text: str) -> dict[str, Any]:
     form = _REFERENCE.fullmatch(text)
     if form is None:
-        raise DefinitionError(
-            f"feature reference '{text}' can't be read; write 'feature' or 'view:feature', "
-            "either with '@version'"
+        raise ValueError(
+            f"'{text}' can't be read; write 'feature' or 'view:feature', either with '@version'"
         )
     return {k: v for k, v in form.groupdict().items() if v is not None}
 
@@ -64,7 +82,7 @@ def parse_ref(value: Any) -> FeatureRef:
     if isinstance(value, dict):
         return FeatureRef(**value)
     if isinstance(value, str):
-        return FeatureRef(**_split(value))
+        return FeatureRef(value)
     raise DefinitionError(
         f"feature reference {value!r}: give a text as 'view:feature', or a FeatureRef"
     )
@@ -77,7 +95,31 @@ class FeatureService(Definition):
     positional: ClassVar[tuple[str, ...]] = ("name", "features")
 
     name: Name
-    features: tuple[Annotated[FeatureRef, BeforeValidator(parse_ref)], ...] = Field(min_length=1)
+    features: Annotated[
+        tuple[Annotated[FeatureRef, BeforeValidator(parse_ref)], ...], BeforeValidator(listed)
+    ] = Field(min_length=1)
     description: str = ""
     owner: str | None = None
     tags: tuple[str, ...] = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            name: str,
+            features: Sequence[str | FeatureRef],
+            *,
+            description: str = "",
+            owner: str | None = None,
+            tags: Sequence[str] = (),
+        ) -> None: ...
+
+    @model_validator(mode="after")
+    def _outputs_differ(self) -> Self:
+        outputs = [ref.output for ref in self.features]
+        twice = next((name for name in outputs if outputs.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(
+                f"field 'features': two outputs are named '{twice}'; rename one with alias="
+            )
+        return self

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from headwater.definitions.base import Definition, Name
+from headwater.definitions.base import Definition, Name, Texts
 from headwater.definitions.types import DType
 
 Format = Literal["parquet", "csv", "delta", "duckdb", "sql"]
@@ -31,31 +32,52 @@ class Source(Definition):
     kind: ClassVar[str] = "source"
 
     name: Name
-    path: str | tuple[str, ...] | None = None
+    path: Texts | None = None
     table: str | None = None
     query: str | None = None
     database: str | None = None
     format: Format | None = Field(default=None, validate_default=False)
     event_time: str
     available_at: str | None = None
-    id: str | tuple[str, ...] | None = None
+    id: Texts | None = None
     sequence: str | None = None
     schema_: dict[str, DType] | None = Field(default=None, alias="schema")
     description: str = ""
     owner: str | None = None
     tags: tuple[str, ...] = ()
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            name: str,
+            *,
+            event_time: str,
+            path: str | Sequence[str] | None = None,
+            table: str | None = None,
+            query: str | None = None,
+            database: str | None = None,
+            format: Format | None = None,  # noqa: A002
+            available_at: str | None = None,
+            id: str | Sequence[str] | None = None,  # noqa: A002
+            sequence: str | None = None,
+            schema: Mapping[str, str] | None = None,
+            description: str = "",
+            owner: str | None = None,
+            tags: Sequence[str] = (),
+        ) -> None: ...
+
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         places = [n for n in ("path", "table", "query") if getattr(self, n) is not None]
         if len(places) != 1:
-            said = " and ".join(f"'{p}'" for p in places) or "none of them"
-            raise ValueError(f"give exactly one of 'path', 'table' and 'query'; {said} is given")
+            said = " and ".join(f"'{p}'" for p in places) + " are" if places else "none is"
+            raise ValueError(f"give exactly one of 'path', 'table' and 'query'; {said} given")
         if self.table is not None and self.database is None:
             raise ValueError("'table' needs 'database', the DuckDB file that holds it")
         if self.path is not None and self.database is not None:
             raise ValueError("'database' goes with 'table' or 'query', not with 'path'")
-        if self.path is not None and not self.paths:
+        if self.path is not None and not (self.paths and all(self.paths)):
             raise ValueError("'path' is empty; give a file, a glob or a Delta table's folder")
         self.resolved_format()
         return self

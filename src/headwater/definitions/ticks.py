@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from headwater.definitions.durations import UNITS, parse_duration
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FREQUENCIES = {"hourly": UNITS["h"], "daily": UNITS["d"], "weekly": UNITS["w"]}
-REAL_TIME = "real_time"
+REAL_TIME: Final = "real_time"
 DAY, WEEK = UNITS["d"], UNITS["w"]
 _MONDAY = 4 * DAY  # 1970-01-05
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")

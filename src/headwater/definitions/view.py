@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from headwater.definitions.base import Definition, Name
+from headwater.definitions.base import Definition, Name, check_name, listed, shown
 from headwater.definitions.durations import Duration, format_duration
 from headwater.definitions.entity import Entity
 from headwater.definitions.feature import Feature
@@ -41,6 +43,34 @@ def _name_of(value: Any) -> Any:
     return value.name if isinstance(value, (Entity, Source)) else value
 
 
+def _object_or_name(model: type[Definition]) -> Callable[[Any], Any]:
+    """One check instead of a union's two, so that a bad name gives one readable message."""
+
+    def check(value: Any) -> Any:
+        if value is None or isinstance(value, model):
+            return value
+        if isinstance(value, dict):
+            return model.from_dict(value)
+        if not isinstance(value, str):
+            what = f"give {_article(model)}, or the name of one; got {shown(value)}"
+            raise ValueError(what)  # noqa: TRY004 - Pydantic reads ValueError alone
+        return check_name(value)
+
+    return check
+
+
+def _article(model: type[Definition]) -> str:
+    return f"an {model.__name__}" if model is Entity else f"a {model.__name__}"
+
+
+_OfEntity = Annotated[
+    Entity | str | None, BeforeValidator(_object_or_name(Entity)), PlainSerializer(_name_of)
+]
+_OfSource = Annotated[
+    Source | str | None, BeforeValidator(_object_or_name(Source)), PlainSerializer(_name_of)
+]
+
+
 class FeatureView(Definition):
     """Features computed together from one source, or from other views, for one entity.
 
@@ -53,9 +83,9 @@ class FeatureView(Definition):
     kind: ClassVar[str] = "feature view"
 
     name: Name
-    entity: Annotated[Entity | Name | None, PlainSerializer(_name_of)] = None
-    source: Annotated[Source | Name | None, PlainSerializer(_name_of)] = None
-    features: tuple[Feature, ...] = Field(min_length=1)
+    entity: _OfEntity = None
+    source: _OfSource = None
+    features: Annotated[tuple[Feature, ...], BeforeValidator(listed)] = Field(min_length=1)
     ttl: Duration | None = None
     update_frequency: Frequency = REAL_TIME
     at: str | None = None
@@ -64,6 +94,25 @@ class FeatureView(Definition):
     description: str = ""
     owner: str | None = None
     tags: tuple[str, ...] = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            name: str,
+            *,
+            features: Sequence[Feature],
+            entity: Entity | str | None = None,
+            source: Source | str | None = None,
+            ttl: str | int | timedelta | None = None,
+            update_frequency: str | int | timedelta = REAL_TIME,
+            at: str | None = None,
+            timezone: str | None = None,
+            data_delay: str | int | timedelta = 0,
+            description: str = "",
+            owner: str | None = None,
+            tags: Sequence[str] = (),
+        ) -> None: ...
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -79,9 +128,18 @@ class FeatureView(Definition):
             period = self.update_frequency
             if isinstance(period, str) or period % DAY:
                 raise ValueError("fields 'at' and 'timezone' go with ticks of whole days")
-            parse_clock(self.at or "00:00")
-            check_timezone(self.timezone or "UTC")
         return self
+
+    @field_validator("at")
+    @classmethod
+    def _clock(cls, value: str | None) -> str | None:
+        parse_clock(value or "00:00")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str | None) -> str | None:
+        return value if value is None else check_timezone(value)
 
     @property
     def entity_name(self) -> str | None:
