@@ -57,6 +57,11 @@ def _texts(value: Any) -> Any:
     return value
 
 
+def or_empty(value: Any) -> Any:
+    """None as an empty mapping, which is what an empty key of a YAML file says."""
+    return {} if value is None else value
+
+
 def listed(value: Any) -> Any:
     """Only a list or tuple: a single object is iterable too, over its fields."""
     if not isinstance(value, (list, tuple)):

@@ -151,8 +151,9 @@ def _not_an_object(declared: Any, place: str | None) -> str:
 def _disagree(
     first: Definition, first_place: str | None, second: Definition, second_place: str | None
 ) -> str:
-    fields = [n for n in type(first).model_fields if getattr(first, n) != getattr(second, n)]
-    names = ", ".join(f"'{first.model_fields[n].alias or n}'" for n in fields)
+    fields = type(first).model_fields.items()
+    differing = [f.alias or n for n, f in fields if getattr(first, n) != getattr(second, n)]
+    names = ", ".join(f"'{name}'" for name in differing)
     text = f"two {_PLURALS[type(first)]} named '{_name(first)}' disagree in {names}"
     places = list(dict.fromkeys(place for place in (first_place, second_place) if place))
     return f"{text}: declared in {' and in '.join(places)}" if places else text
@@ -182,14 +183,14 @@ def _check_known(view: FeatureView, kind: str, name: str | None, known: Mapping[
         return
     raise DefinitionError(
         f"feature view '{view.name}': field '{kind}': there is no {kind} '{name}'"
-        f"{_hint(name, known, kind)}"
+        f"{_hint(name, known)}"
     )
 
 
-def _hint(name: str, known: Iterable[str], kind: str) -> str:
+def _hint(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     listed = f" (known: {', '.join(names)})" if 0 < len(names) <= 8 else ""
-    return near_miss(name, names) or listed or f"; declare a {kind} of that name"
+    return near_miss(name, names) or listed or "; declare one of that name"
 
 
 def _check_service(service: FeatureService, found: Definitions) -> None:
@@ -203,7 +204,7 @@ def _check_service(service: FeatureService, found: Definitions) -> None:
 def _check_ref(service: FeatureService, ref: FeatureRef, owners: Mapping[str, str]) -> None:
     where = f"feature service '{service.name}': field 'features'"
     if ref.feature not in owners:
-        hint = _hint(ref.feature, owners, "feature")
+        hint = _hint(ref.feature, owners)
         raise DefinitionError(f"{where}: there is no feature '{ref.feature}'{hint}")
     owner = owners[ref.feature]
     if ref.view is not None and ref.view != owner:

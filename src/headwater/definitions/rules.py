@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from headwater.definitions.base import Definition, Flag, plain
+from headwater.definitions.base import Definition, Flag, or_empty, plain
 
 BUILT_RULES = ("range", "not_null", "enum", "regex")
 _SPELLINGS = {"null_check": "not_null"}
@@ -32,7 +32,9 @@ class ValidationRule(Definition):
     positional: ClassVar[tuple[str, ...]] = ("rule_type",)
 
     rule_type: str
-    parameters: Annotated[dict[str, Any], BeforeValidator(plain)] = Field(default_factory=dict)
+    parameters: Annotated[dict[str, Any], BeforeValidator(plain), BeforeValidator(or_empty)] = (
+        Field(default_factory=dict)
+    )
     is_blocking: Flag = False
 
     if TYPE_CHECKING:

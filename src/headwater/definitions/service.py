@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from headwater.definitions.base import Definition, Name, listed
+from headwater.definitions.base import Definition, Name, listed, or_empty
 from headwater.errors import DefinitionError
 
 _REFERENCE = re.compile(r"(?:(?P<view>\w+):)?(?P<feature>\w+)(?:@(?P<version>[\w.\-]+))?")
@@ -29,7 +29,7 @@ class FeatureRef(Definition):
     view: Name | None = None
     version: str | None = None
     alias: Name | None = None
-    join_keys: dict[Name, Name] = Field(default_factory=dict)
+    join_keys: Annotated[dict[Name, Name], BeforeValidator(or_empty)] = Field(default_factory=dict)
 
     if TYPE_CHECKING:
 
