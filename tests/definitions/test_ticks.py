@@ -115,6 +115,14 @@ def test_a_time_in_a_gap_is_the_one_after_it_and_in_a_fold_the_first():
     assert fold.latest(utc(2024, 11, 3, 12)) == utc(2024, 11, 3, 5, 30)
 
 
+def test_a_day_that_a_zone_skips_has_no_tick_of_its_own():
+    ticks = Ticks(DAY, 0, "Pacific/Apia")
+    assert ticks.between(utc(2011, 12, 30), utc(2012, 1, 1)) == [
+        utc(2011, 12, 30, 10),
+        utc(2011, 12, 31, 10),
+    ]
+
+
 @pytest.mark.parametrize(
     ("frequency", "period"),
     [("hourly", HOUR), ("daily", DAY), ("weekly", WEEK), ("90m", HOUR * 3 // 2)],

@@ -101,7 +101,9 @@ class Ticks:
         margin = self.period + 2 * DAY
         first = base + (start - margin - base) // self.period * self.period
         count = (end + margin - first) // self.period + 1
-        return [_to_utc(first + n * self.period + self.at, self.timezone) for n in range(count)]
+        walls = (first + n * self.period + self.at for n in range(count))
+        # A zone that skips a whole day (Apia in 2011) gives two local dates one instant.
+        return sorted({_to_utc(wall, self.timezone) for wall in walls})
 
 
 @lru_cache(maxsize=65_536)
