@@ -1,0 +1,112 @@
+"""The aggregates and the functions of a row and its predecessors."""
+
+from __future__ import annotations
+
+from headwater.expressions.functions.declare import AggregateFunction
+
+AGGREGATES = (
+    AggregateFunction(
+        "count",
+        "aggregate",
+        ("any?",),
+        "int64",
+        "Number of rows, `count(*)`; of values that are not null, `count(x)`; of different "
+        "values, `count(DISTINCT x)`. 0 over no rows. `count_if(c)` counts where c is true.",
+    ),
+    AggregateFunction(
+        "sum",
+        "aggregate",
+        ("number",),
+        "wide",
+        "Sum: of integers an exact int64, or an error; of floats the exact sum, rounded once.",
+    ),
+    AggregateFunction(
+        "avg", "aggregate", ("number",), "float64", "Mean: the sum over the count.", ("mean",)
+    ),
+    AggregateFunction(
+        "min",
+        "aggregate",
+        ("ordered",),
+        "T",
+        "Smallest value; strings by code point, false before true.",
+    ),
+    AggregateFunction(
+        "max", "aggregate", ("ordered",), "T", "Greatest value; NaN is the greatest."
+    ),
+    AggregateFunction(
+        "stddev_samp",
+        "aggregate",
+        ("number",),
+        "float64",
+        "Standard deviation of a sample (n - 1); null for fewer than two values.",
+        ("stddev",),
+    ),
+    AggregateFunction(
+        "stddev_pop", "aggregate", ("number",), "float64", "Standard deviation of a whole (n)."
+    ),
+    AggregateFunction(
+        "var_samp",
+        "aggregate",
+        ("number",),
+        "float64",
+        "Variance of a sample (n - 1); null for fewer than two values.",
+        ("variance",),
+    ),
+    AggregateFunction("var_pop", "aggregate", ("number",), "float64", "Variance of a whole (n)."),
+    AggregateFunction(
+        "first", "aggregate", ("any",), "T", "Value of the first row, null included."
+    ),
+    AggregateFunction("last", "aggregate", ("any",), "T", "Value of the last row, null included."),
+    AggregateFunction(
+        "last_k",
+        "aggregate",
+        ("scalar", "positive"),
+        "list[T]",
+        "The last k values, oldest first, nulls included; null over no rows.",
+        constants=1,
+    ),
+    AggregateFunction(
+        "quantile_cont",
+        "aggregate",
+        ("number", "fraction"),
+        "float64",
+        "Quantile with linear interpolation. `median(x)` is `quantile_cont(x, 0.5)`.",
+        constants=1,
+    ),
+    AggregateFunction(
+        "quantile_disc",
+        "aggregate",
+        ("ordered", "fraction"),
+        "T",
+        "Quantile that is one of the values: element ceil(f * n) of the sorted ones.",
+        constants=1,
+    ),
+)
+
+SEQUENCES = (
+    AggregateFunction(
+        "lag",
+        "sequence",
+        ("any", "positive?"),
+        "T",
+        "The value k rows before (1 unless given); null where there is none.",
+        constants=1,
+    ),
+    AggregateFunction(
+        "ema",
+        "sequence",
+        ("float64", "positive"),
+        "float64",
+        "Exponential moving average, alpha = 2 / (n + 1), from the mean of the first n values; "
+        "null until there are n. Nulls are skipped.",
+        constants=1,
+    ),
+    AggregateFunction(
+        "wilder",
+        "sequence",
+        ("float64", "positive"),
+        "float64",
+        "Wilder's smoothing: as `ema`, with alpha = 1 / n.",
+        constants=1,
+    ),
+)

@@ -1,0 +1,97 @@
+"""Choices among values, nulls among them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from headwater.expressions.functions.declare import Function, Row
+from headwater.expressions.functions.logic import equal, less
+
+NAN = math.nan
+
+
+def coalesce(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def build_coalesce(args: Sequence[Row]) -> Row:
+    first, *others = args
+    if not others:
+        return first
+    rest = others[0] if len(others) == 1 else build_coalesce(others)
+
+    def run(row: Sequence[Any]) -> Any:
+        value = first(row)
+        return value if value is not None else rest(row)
+
+    return run
+
+
+def null_if(a: Any, b: Any) -> Any:
+    return None if a is not None and b is not None and equal(a, b) else a
+
+
+def least(*values: Any) -> Any:
+    found = None
+    for value in values:
+        if value is not None and (found is None or less(value, found)):
+            found = value
+    return found
+
+
+def greatest(*values: Any) -> Any:
+    found = None
+    for value in values:
+        if value is not None and (found is None or less(found, value)):
+            found = value
+    return found
+
+
+CONDITIONALS = (
+    Function(
+        "coalesce",
+        ("T", "T..."),
+        "T",
+        "The first value that is not null; later ones are not evaluated.",
+        coalesce,
+        (((None, 2, 3), 2), ((1, 2), 1), ((None, None), None), ((NAN, 1.0), NAN)),
+        strict=False,
+        build=build_coalesce,
+        spellings=("ifnull",),
+    ),
+    Function(
+        "nullif",
+        ("T", "T"),
+        "T",
+        "Null where both are equal, else the first.",
+        null_if,
+        (((1, 1), None), ((1, 2), 1), ((1, None), 1), ((None, 1), None), ((NAN, NAN), None)),
+        strict=False,
+    ),
+    Function(
+        "least",
+        ("T", "T..."),
+        "T",
+        "The smallest of the values that are not null.",
+        least,
+        (
+            ((3, 1, 2), 1),
+            ((None, 1), 1),
+            ((None, None), None),
+            ((NAN, 1.0), 1.0),
+            (("b", "a"), "a"),
+        ),
+        strict=False,
+    ),
+    Function(
+        "greatest",
+        ("T", "T..."),
+        "T",
+        "The greatest of the values that are not null; NaN is the greatest number.",
+        greatest,
+        (((3, 1, 2), 3), ((None, 1), 1), ((None, None), None), ((NAN, 1.0), NAN)),
+        strict=False,
+    ),
+)

@@ -1,0 +1,82 @@
+"""How a function of the language is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Row = Callable[[Sequence[Any]], Any]
+Example = tuple[tuple[Any, ...], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A scalar function or operator of the allow-list, in all its forms.
+
+    `takes` is a pattern an argument: a type, or `N` (numbers, brought to one of int64 and
+    float64), `T` (any type, the same for all `T`), `time` (date or timestamp), `sized` (string or
+    list), `list` (a list) with `E` for its element, `any`, `'a|b'` for one of these constants.
+    A trailing `?` marks an argument that may be left out, a trailing `...` one that repeats.
+    `gives` is the type of the result, in the same words.
+
+    `row` computes one row. Where `strict`, it sees no nulls: one null argument makes the result
+    null. `build`, where given, takes the closures of the arguments instead and decides itself
+    what it evaluates. `text` is the canonical spelling with `{0}` for arguments (`{*}` for all of
+    them with ", "), `duckdb` the spelling for DuckDB where it differs.
+
+    Every engine must reproduce the `examples`: (arguments, result); `CANNOT` as the result means
+    that the call is an error.
+    """
+
+    name: str
+    takes: tuple[str, ...]
+    gives: str
+    doc: str
+    row: Callable[..., Any]
+    examples: tuple[Example, ...]
+    text: str = ""
+    duckdb: str = ""
+    spellings: tuple[str, ...] = ()
+    strict: bool = True
+    build: Callable[[Sequence[Row]], Row] | None = None
+
+    @property
+    def template(self) -> str:
+        return self.text or self.name + "({*})"
+
+    @property
+    def least(self) -> int:
+        """The smallest number of arguments."""
+        return sum(not pattern.endswith("?") for pattern in self.takes)
+
+    @property
+    def most(self) -> int | None:
+        """The greatest number of arguments, None where they repeat without end."""
+        repeats = bool(self.takes) and self.takes[-1].endswith("...")
+        return None if repeats else len(self.takes)
+
+    def pattern(self, position: int) -> str:
+        """The pattern of the argument at a position, without its mark."""
+        last = self.takes[min(position, len(self.takes) - 1)]
+        return last.removesuffix("...").removesuffix("?")
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateFunction:
+    """An aggregate or a function of a row and its predecessors; the kernels compute it.
+
+    `takes` and `gives` are as in Function; `constants` says how many of the last arguments are
+    constants (the fraction of a quantile, the k of last_k).
+    """
+
+    name: str
+    kind: Literal["aggregate", "sequence"]
+    takes: tuple[str, ...]
+    gives: str
+    doc: str
+    spellings: tuple[str, ...] = ()
+    constants: int = 0
+
+
+CANNOT = object()
