@@ -1,0 +1,149 @@
+"""Arrow columns to lists of what msgspec encodes. The only part of the room that needs Arrow."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from headwater.errors import StoreError
+
+Column: TypeAlias = "pa.Array | pa.ChunkedArray"
+
+_ARROW: dict[str, pa.DataType] = {
+    "bool": pa.bool_(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "bytes": pa.binary(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "date": pa.date32(),
+}
+_PLAIN = (
+    pa.types.is_boolean,
+    pa.types.is_integer,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+)
+_FIRST_SECOND = -62_135_596_800
+"""0001-01-01: Python's datetime, and so a reader of the row, knows nothing before."""
+_LAST_SECOND = 253_402_300_799
+_FIRST_DAY = _FIRST_SECOND // 86_400
+_LAST_DAY = _LAST_SECOND // 86_400
+
+
+def to_arrow(dtype: str) -> pa.DataType:
+    """The Arrow type of the values of `dtype`."""
+    if dtype.startswith("list["):
+        return pa.list_(_ARROW[dtype[5:-1]])
+    return _ARROW[dtype]
+
+
+def column(values: Column, dtype: str, name: str) -> list[Any]:
+    """The values of one column, ready to encode; null is None.
+
+    Raises StoreError that names the column if the values are not, and can't safely become,
+    `dtype`, or hold a time outside the years 1 to 9999.
+    """
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    target = to_arrow(dtype)
+    if array.type != target:
+        try:
+            array = array.cast(target)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise StoreError(f"{name}: {array.type} can't be stored as {dtype}: {error}") from error
+    if pa.types.is_list(target) and dtype in ("list[timestamp]", "list[date]"):
+        return _lists(array, dtype[5:-1], name)
+    return _flat(array, dtype, name)
+
+
+def plain_column(values: Column, what: str, *, floats: bool = False) -> list[Any]:
+    """The values of a column that has no declared type: part of a key, or a sequence."""
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    if pa.types.is_timestamp(array.type):
+        return column(array, "timestamp", what)
+    if pa.types.is_date(array.type):
+        return column(array, "date", what)
+    tests = (*_PLAIN, pa.types.is_floating) if floats else _PLAIN
+    if not any(test(array.type) for test in tests):
+        raise StoreError(f"{what}: a column of {array.type} can't be used here")
+    listed: list[Any] = array.to_pylist()
+    return listed
+
+
+def timestamps(micros: np.ndarray[Any, Any], name: str) -> list[msgspec.Raw]:
+    """Microseconds since the epoch as encoded MessagePack timestamps.
+
+    The shorter of the format's forms that hold microseconds: 8 bytes for the years 1970 to 2514,
+    12 bytes otherwise. Made for whole columns at once; a datetime per value takes ten times as
+    long. Raises StoreError outside the years 1 to 9999.
+    """
+    seconds, rest = np.divmod(micros, 1_000_000)
+    if len(seconds) and (seconds.min() < _FIRST_SECOND or seconds.max() > _LAST_SECOND):
+        raise StoreError(f"{name}: a time lies outside the years 1 to 9999")
+    nanos = rest * 1000
+    short = (seconds >= 0) & (seconds < 1 << 34)
+    if short.all():
+        return _short_timestamps(seconds, nanos)
+    long = _long_timestamps(seconds, nanos)
+    for place, item in zip(
+        np.flatnonzero(short).tolist(),
+        _short_timestamps(seconds[short], nanos[short]),
+        strict=True,
+    ):
+        long[place] = item
+    return long
+
+
+def _short_timestamps(seconds: Any, nanos: Any) -> list[msgspec.Raw]:
+    cells = np.empty(len(seconds), dtype=[("head", "V2"), ("body", ">u8")])
+    cells["head"] = np.void(b"\xd7\xff")
+    cells["body"] = (nanos.astype(np.uint64) << np.uint64(34)) | seconds.astype(np.uint64)
+    return list(map(msgspec.Raw, cells.view("V10").tolist()))
+
+
+def _long_timestamps(seconds: Any, nanos: Any) -> list[msgspec.Raw]:
+    cells = np.empty(len(seconds), dtype=[("head", "V3"), ("nanos", ">u4"), ("seconds", ">i8")])
+    cells["head"] = np.void(b"\xc7\x0c\xff")
+    cells["nanos"] = nanos
+    cells["seconds"] = seconds
+    return list(map(msgspec.Raw, cells.view("V15").tolist()))
+
+
+def _flat(array: pa.Array, dtype: str, name: str) -> list[Any]:
+    listed: list[Any]
+    if dtype == "timestamp":
+        micros = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        listed = timestamps(micros, name)
+        return _with_nulls(listed, array)
+    if dtype == "date":
+        days = array.cast(pa.int32()).fill_null(0).to_numpy(zero_copy_only=False)
+        if len(days) and (days.min() < _FIRST_DAY or days.max() > _LAST_DAY):
+            raise StoreError(f"{name}: a date lies outside the years 1 to 9999")
+    listed = array.to_pylist()
+    return listed
+
+
+def _with_nulls(listed: list[Any], array: pa.Array) -> list[Any]:
+    if array.null_count:
+        nulls = array.is_null().to_numpy(zero_copy_only=False)
+        for place in np.flatnonzero(nulls).tolist():
+            listed[place] = None
+    return listed
+
+
+def _lists(array: pa.Array, dtype: str, name: str) -> list[Any]:
+    """Lists of times: all elements at once, then cut at the offsets."""
+    flat = _flat(array.values, dtype, name)
+    ends = array.offsets.to_pylist()
+    return _with_nulls([flat[a:b] for a, b in pairwise(ends)], array)
