@@ -1,0 +1,90 @@
+"""Arrow columns for the kernels and back: numbers as they are, the rest as ordered codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from headwater.compute.kernels.rows import Column
+from headwater.compute.values import whole
+
+Decode = Callable[[NDArray[Any], NDArray[np.bool_] | None], pa.Array]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A column as a numpy array, where it is not null, and how its values turn back."""
+
+    values: NDArray[Any]
+    valid: NDArray[np.bool_] | None
+    decode: Decode
+
+
+def encode(column: pa.ChunkedArray) -> Encoded:
+    """Numbers and booleans as they are, times as integers, text as codes in its own order."""
+    kind, kinds = column.type, pa.types
+    valid = None if column.null_count == 0 else pc.is_valid(column).to_numpy()
+    if kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind):
+        values = _filled(column, 0)
+        return Encoded(values, valid, lambda v, ok: masked(v.astype(values.dtype), ok, kind))
+    if kinds.is_timestamp(kind) or kinds.is_date32(kind):
+        as_int = pa.int64() if kinds.is_timestamp(kind) else pa.int32()
+        values = _filled(pc.cast(column, as_int), 0).astype(np.int64)
+        return Encoded(
+            values,
+            valid,
+            lambda v, ok: masked(v.astype(as_int.to_pandas_dtype()), ok, as_int).cast(kind),
+        )
+    return _codes(column, valid)
+
+
+def _filled(column: pa.ChunkedArray, value: Any) -> NDArray[Any]:
+    if column.null_count:
+        column = pc.fill_null(column, pa.scalar(value).cast(column.type))
+    found: NDArray[Any] = column.to_numpy()
+    return found
+
+
+def _codes(column: pa.ChunkedArray, valid: NDArray[np.bool_] | None) -> Encoded:
+    encoded = whole(pc.dictionary_encode(column).unify_dictionaries())
+    words = encoded.dictionary
+    ordered = pc.array_sort_indices(words.cast(pa.binary()) if _is_text(words) else words)
+    rank = np.empty(len(words), dtype=np.int64)
+    rank[ordered.to_numpy()] = np.arange(len(words))
+    indices = pc.fill_null(encoded.indices, 0).to_numpy().astype(np.int64)
+    values = rank[indices] if len(words) else np.zeros(len(column), dtype=np.int64)
+    sorted_words = words.take(ordered)
+
+    def decode(codes: NDArray[Any], ok: NDArray[np.bool_] | None) -> pa.Array:
+        mask = None if ok is None else ~ok
+        return sorted_words.take(pa.array(codes.astype(np.int64), mask=mask))
+
+    return Encoded(values, valid, decode)
+
+
+def _is_text(words: pa.Array) -> bool:
+    return bool(pa.types.is_string(words.type) or pa.types.is_large_string(words.type))
+
+
+def masked(
+    values: NDArray[Any], valid: NDArray[np.bool_] | None, kind: pa.DataType | None = None
+) -> pa.Array:
+    """An Arrow array with null wherever `valid` is false."""
+    return pa.array(values, kind, mask=None if valid is None else ~valid)
+
+
+def flags(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """A boolean column as numpy, null as false."""
+    return np.asarray(pc.fill_null(column, False).to_numpy(), dtype=bool)
+
+
+def rows_of(column: Column, source: pa.ChunkedArray) -> pa.Array:
+    """The values of `source` at the row positions that a kernel gave; -1 is null."""
+    positions = column.values
+    return whole(source.take(masked(positions, positions >= 0, pa.int64())))

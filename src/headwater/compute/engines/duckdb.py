@@ -1,0 +1,317 @@
+"""The local engine: DuckDB reads, filters and evaluates expressions; the kernels do the rest."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from headwater.definitions.source import Source
+from headwater.definitions.types import from_arrow
+from headwater.errors import SourceError
+from headwater.expressions.printing import quote
+
+ROW_BITS = 40  # a row's id is (file's position << 40) + the row's position in the file
+STAGED_ROW_GROUP = 122_880
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The rows of a source as of one moment: Parquet files and the columns' canonical form."""
+
+    source: Source
+    files: tuple[str, ...]
+    columns: Mapping[str, str]
+    selects: Mapping[str, str]
+
+    @property
+    def relation(self) -> str:
+        """A SQL table expression with every typed column, and `row_id` for each row."""
+        row_id = f"(file_index::BIGINT << {ROW_BITS}) + file_row_number AS row_id"
+        columns = [f"{sql} AS {quote(name)}" for name, sql in self.selects.items()]
+        files = ", ".join(literal(file) for file in self.files)
+        select = ", ".join([*columns, row_id])
+        return f"(SELECT {select} FROM read_parquet([{files}], union_by_name = true))"
+
+
+def literal(text: str) -> str:
+    """A SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class DuckDBEngine:
+    """One DuckDB instance, pinned to UTC, that reads the sources of a project.
+
+    Relative paths of sources start at `base`. Rows that are not in Parquet files yet (CSV, tables,
+    queries) are staged into a temporary Parquet file once per engine and snapshot.
+    """
+
+    def __init__(
+        self, base: Path, *, threads: int | None = None, memory_limit: str | None = None
+    ) -> None:
+        self.base = base
+        self._folder = Path(tempfile.mkdtemp(prefix="headwater-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._connection = duckdb.connect(":memory:")
+        self._lock = threading.Lock()
+        self._staged: dict[str, str] = {}
+        settings = {"TimeZone": "UTC", "temp_directory": str(self._folder / "spill")}
+        if memory_limit is not None:
+            settings["memory_limit"] = memory_limit
+        for name, value in settings.items():
+            self._connection.execute(f"SET {name} = {literal(value)}")
+        if threads is not None:
+            self._connection.execute(f"SET threads = {int(threads)}")
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for temporary files that lives as long as the engine."""
+        return self._folder
+
+    # --- queries ------------------------------------------------------------------------
+
+    def query(self, sql: str, tables: Mapping[str, pa.Table] | None = None) -> pa.Table:
+        """The result of a query as an Arrow table; `tables` are visible under their names.
+
+        Raises duckdb.Error; the caller knows what the query was for.
+        """
+        with self._cursor(tables) as cursor:
+            return cursor.sql(sql).to_arrow_table()
+
+    def batches(
+        self, sql: str, rows: int, tables: Mapping[str, pa.Table] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The result of a query, streamed in batches of about `rows` rows."""
+        with self._cursor(tables) as cursor:
+            yield from cursor.sql(sql).to_arrow_reader(rows)
+
+    def execute(self, sql: str) -> None:
+        with self._cursor(None) as cursor:
+            cursor.execute(sql)
+
+    def _cursor(self, tables: Mapping[str, pa.Table] | None) -> duckdb.DuckDBPyConnection:
+        cursor = self._connection.cursor()
+        cursor.execute("SET TimeZone = 'UTC'")
+        for name, table in (tables or {}).items():
+            cursor.register(name, table)
+        return cursor
+
+    # --- sources ------------------------------------------------------------------------
+
+    def schema(self, source: Source) -> dict[str, str]:
+        """Column name to type, of the columns that have one of our types."""
+        return dict(self.scan(source).columns)
+
+    def snapshot(self, source: Source) -> str:
+        """A text that changes whenever the rows of the source may have changed."""
+        return _snapshot(source, self)
+
+    def scan(self, source: Source) -> Scan:
+        """Fix the files that hold the source's rows now, and look at their columns."""
+        files = self._files(source)
+        listed = ", ".join(literal(file) for file in files)
+        relation = f"read_parquet([{listed}], union_by_name = true)"
+        try:
+            raw = self.query(f"SELECT * FROM {relation} LIMIT 0").schema
+        except duckdb.Error as error:
+            raise SourceError(f"source '{source.name}': {first_line(error)}") from None
+        columns: dict[str, str] = {}
+        selects: dict[str, str] = {}
+        for field in raw:
+            dtype = from_arrow(field.type)
+            if dtype is not None:
+                columns[field.name] = dtype
+                selects[field.name] = _canonical(field, dtype)
+        return Scan(source, files, columns, selects)
+
+    def count(self, scan: Scan) -> int:
+        """How many rows a scan holds, from the files' metadata."""
+        listed = ", ".join(literal(file) for file in scan.files)
+        found = self.query(f"SELECT sum(num_rows) AS n FROM parquet_file_metadata([{listed}])")
+        return int(found["n"][0].as_py() or 0)
+
+    def _files(self, source: Source) -> tuple[str, ...]:
+        kind = source.resolved_format()
+        if kind == "parquet":
+            return tuple(str(path) for path in self.paths(source))
+        if kind == "delta":
+            return tuple(self._delta_files(source))
+        return (self._stage(source),)
+
+    def paths(self, source: Source) -> list[Path]:
+        """The files that the source's paths and globs name, sorted. Raises SourceError for none."""
+        found: list[Path] = []
+        for pattern in source.paths:
+            matched = sorted(_glob(self.base, pattern))
+            if not matched:
+                raise SourceError(
+                    f"source '{source.name}': field 'path': no file matches '{pattern}' "
+                    f"(looked in '{self.base}')"
+                )
+            found.extend(matched)
+        return found
+
+    def resolve(self, path: str) -> Path:
+        return self.base / path
+
+    def _delta_files(self, source: Source) -> list[str]:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        files: list[str] = []
+        for path in source.paths:
+            try:
+                table = DeltaTable(str(self.resolve(path)))
+            except DeltaError as error:
+                raise SourceError(
+                    f"source '{source.name}': field 'path': '{path}': {first_line(error)}"
+                ) from None
+            protocol = table.protocol()
+            features = set(protocol.reader_features or [])
+            if features & {"deletionVectors", "columnMapping"}:
+                raise SourceError(
+                    f"source '{source.name}': the Delta table '{path}' uses "
+                    f"{', '.join(sorted(features))}, which this engine can't read; rewrite it "
+                    "without these table features"
+                )
+            files.extend(table.file_uris())
+        if not files:
+            raise SourceError(f"source '{source.name}': the Delta table has no rows")
+        return files
+
+    def _stage(self, source: Source) -> str:
+        """Write the rows of a CSV, table or query into a Parquet file, once per snapshot."""
+        key = hashlib.sha256(
+            f"{source.model_dump_json()}{self.snapshot(source)}".encode()
+        ).hexdigest()[:32]
+        with self._lock:
+            if key in self._staged:
+                return self._staged[key]
+            target = self._folder / f"staged-{key}.parquet"
+            copy = f"COPY ({{query}}) TO {literal(str(target))} (FORMAT parquet)"
+            try:
+                self._copy(source, copy)
+            except duckdb.Error as error:
+                raise SourceError(f"source '{source.name}': {first_line(error)}") from None
+            self._staged[key] = str(target)
+            return str(target)
+
+    def _copy(self, source: Source, copy: str) -> None:
+        kind = source.resolved_format()
+        with self._cursor(None) as cursor:
+            if source.database is not None:
+                path = self.resolve(source.database)
+                if not path.exists():
+                    raise SourceError(
+                        f"source '{source.name}': field 'database': no file '{source.database}'"
+                    )
+                name = f"db_{threading.get_ident()}"
+                cursor.execute(f"ATTACH {literal(str(path))} AS {name} (READ_ONLY)")
+                try:
+                    cursor.execute(f"USE {name}")
+                    cursor.execute(copy.format(query=_query(source, kind)))
+                finally:
+                    cursor.execute("USE memory")
+                    cursor.execute(f"DETACH {name}")
+            elif kind == "csv":
+                files = ", ".join(literal(str(path)) for path in self.paths(source))
+                cursor.execute(copy.format(query=f"SELECT * FROM read_csv([{files}])"))
+            else:
+                cursor.execute(f"SET file_search_path = {literal(str(self.base))}")
+                cursor.execute(copy.format(query=_query(source, kind)))
+
+
+def _query(source: Source, kind: str) -> str:
+    if kind == "duckdb" and source.table is not None:
+        return "SELECT * FROM " + ".".join(quote(part) for part in source.table.split("."))
+    return f"SELECT * FROM ({(source.query or '').strip().rstrip(';')}) AS q"
+
+
+def _glob(base: Path, pattern: str) -> Iterator[Path]:
+    path = Path(pattern)
+    if not any(letter in pattern for letter in "*?["):
+        full = base / path
+        return iter([full] if full.exists() else [])
+    if path.is_absolute():
+        return Path(path.anchor).glob(str(path.relative_to(path.anchor)))
+    return base.glob(pattern)
+
+
+def _canonical(field: pa.Field, dtype: str) -> str:
+    """SQL that reads a column in the form that expressions expect."""
+    name = quote(field.name)
+    kinds = pa.types
+    if kinds.is_timestamp(field.type):
+        if field.type.unit == "ns":
+            # Source times round up to microseconds (C2); // truncates toward zero.
+            ns = f"epoch_ns({name})"
+            up = f"CASE WHEN {ns} > 0 THEN ({ns} + 999) // 1000 ELSE {ns} // 1000 END"
+            return f"make_timestamp({up})"
+        return f"CAST({name} AS TIMESTAMP)"
+    plain = {
+        "bool": kinds.is_boolean,
+        "int32": kinds.is_int32,
+        "int64": kinds.is_int64,
+        "float32": kinds.is_float32,
+        "float64": kinds.is_float64,
+        "string": kinds.is_string,
+        "bytes": kinds.is_binary,
+        "date": kinds.is_date32,
+    }
+    if dtype in plain and plain[dtype](field.type):
+        return name
+    return f"CAST({name} AS {SQL_TYPES[dtype]})" if dtype in SQL_TYPES else name
+
+
+SQL_TYPES = {
+    "bool": "BOOLEAN",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "float32": "FLOAT",
+    "float64": "DOUBLE",
+    "string": "VARCHAR",
+    "bytes": "BLOB",
+    "timestamp": "TIMESTAMP",
+    "date": "DATE",
+}
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, without a trailing hint about its position."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _snapshot(source: Source, engine: DuckDBEngine) -> str:
+    kind = source.resolved_format()
+    if kind in ("parquet", "csv"):
+        return _stat_digest(engine.paths(source))
+    if kind == "delta":
+        from deltalake import DeltaTable
+
+        return ",".join(
+            f"v{DeltaTable(str(engine.resolve(path))).version()}" for path in source.paths
+        )
+    if source.database is not None:
+        return _stat_digest([engine.resolve(source.database)])
+    # What a free query reads is unknown: its result is the snapshot.
+    found = engine.query(
+        f"SELECT count(*) AS n, bit_xor(hash(q)) AS h FROM ({_query(source, kind)}) AS q"
+    )
+    return f"q{found['n'][0].as_py()}-{found['h'][0].as_py()}"
+
+
+def _stat_digest(paths: list[Path]) -> str:
+    try:
+        stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    except OSError as error:
+        raise SourceError(f"a source's file can't be read: {error}") from None
+    return hashlib.sha256(repr(stats).encode()).hexdigest()[:32]

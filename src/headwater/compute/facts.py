@@ -1,0 +1,194 @@
+"""Read the facts of some keys from a source: who, when, known since when, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from headwater.compute.engines.duckdb import DuckDBEngine, Scan, first_line
+from headwater.compute.fetch import fetch_rows
+from headwater.compute.kernels.rows import Rows
+from headwater.compute.order import canonical_bytes, order_rows
+from headwater.definitions.source import Source
+from headwater.errors import ComputeError
+from headwater.expressions.parse import parse
+from headwater.expressions.printing import quote, to_duckdb
+from headwater.expressions.types import type_of
+
+Ints = NDArray[np.int64]
+DAY = 86_400_000_000
+_HASH_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class FactQuery:
+    """Which facts to read, and what of them.
+
+    `columns` maps output names to SQL expressions over the source's columns. `keys` holds the
+    distinct keys (its row number is the code); None reads every key as the one code 0. Facts
+    later than `latest`, or before `earliest`, are of no use and may be left out; `data_delay` is
+    subtracted from the time at which a fact became known.
+    """
+
+    keys: pa.Table
+    latest: int
+    columns: Mapping[str, str] = field(default_factory=dict)
+    earliest: int | None = None
+    data_delay: int = 0
+    ordered: bool = True
+    knowledge: bool = True
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts, their ids in the scan, and the columns that were asked for, row by row."""
+
+    rows: Rows
+    row_id: Ints
+    columns: Mapping[str, pa.ChunkedArray]
+
+    @property
+    def count(self) -> int:
+        return int(self.row_id.size)
+
+
+def time_sql(source: Source, field_name: str, schema: Mapping[str, str]) -> str:
+    """SQL for the microseconds of `event_time` or `available_at`; a date is its end (C2)."""
+    where = f"source '{source.name}': field '{field_name}'"
+    tree = parse(getattr(source, field_name), where)
+    sql = to_duckdb(tree)
+    if type_of(tree, schema, where) == "date":
+        return f"epoch_us(CAST({sql} AS TIMESTAMP)) + {DAY}"
+    return f"epoch_us(CAST({sql} AS TIMESTAMP))"
+
+
+def read_facts(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> Facts:
+    """Read the facts that `wanted` asks for. Raises ComputeError when an expression fails."""
+    table = _query(engine, scan, wanted)
+    key = _ints(table["key"])
+    event_time = _ints(table["event_time"])
+    known = _ints(table["known_at"]) if "known_at" in table.column_names else event_time
+    fact = _facts_of(engine, scan, table, key) if scan.source.id_columns else None
+    rows = Rows(key, event_time, known, np.zeros(0, dtype=np.int64), fact)
+    row_id = _ints(table["row_id"])
+    columns = {name: table[name] for name in wanted.columns}
+    if not wanted.ordered and fact is None:
+        ordered = Rows(key, event_time, known, event_time, None)
+        facts = Facts(ordered, row_id, columns)
+    else:
+        sequence = table["sequence"] if "sequence" in table.column_names else None
+        order = order_rows(
+            rows, sequence, lambda chosen: canonical_bytes(engine, scan, row_id[chosen])
+        )
+        facts = Facts(Rows(key, event_time, known, order, fact), row_id, columns)
+    return facts if wanted.knowledge else _all_known(facts)
+
+
+def _query(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> pa.Table:
+    source, schema = scan.source, scan.columns
+    event_time = time_sql(source, "event_time", schema)
+    inner = {name: sql for name, sql in wanted.columns.items()}
+    inner["event_time"] = event_time
+    selected = [quote(name) for name in wanted.columns]
+    bounds = ["event_time IS NOT NULL"]
+    if source.available_at is not None:
+        known = time_sql(source, "available_at", schema)
+        inner["known_at"] = f"coalesce({known}, {event_time}) - {wanted.data_delay}"
+        selected.append("known_at")
+        if wanted.knowledge:
+            bounds.append(f"known_at <= {wanted.latest}")
+    if not source.id_columns:
+        # A later version may move a fact in time, so facts with ids are all needed.
+        bounds.append(f"event_time <= {wanted.latest}")
+        if wanted.earliest is not None:
+            bounds.append(f"event_time >= {wanted.earliest}")
+    else:
+        ids = ", ".join(quote(column) for column in source.id_columns)
+        nulls = " OR ".join(f"{quote(column)} IS NULL" for column in source.id_columns)
+        inner["id_hash"] = f"CASE WHEN {nulls} THEN NULL ELSE hash({ids}) END"
+        selected.append("id_hash")
+    if source.sequence is not None:
+        inner["sequence"] = (
+            quote(source.sequence)
+            if schema[source.sequence] != "timestamp"
+            else f"epoch_us({quote(source.sequence)})"
+        )
+        selected.append("sequence")
+    names = wanted.keys.column_names
+    columns = [f"{sql} AS {quote(name)}" for name, sql in inner.items()]
+    columns += [f"{quote(name)} AS {quote('key:' + name)}" for name in names]
+    facts = f"(SELECT {', '.join([*columns, 'row_id'])} FROM {scan.relation})"
+    join, code = "", "0::BIGINT"
+    tables: dict[str, pa.Table] = {}
+    if names:
+        on = " AND ".join(f"f.{quote('key:' + name)} = k.{quote(name)}" for name in names)
+        join, code = f" JOIN wanted_keys k ON {on}", "k.code"
+        codes = pa.array(np.arange(wanted.keys.num_rows, dtype=np.int64))
+        tables["wanted_keys"] = wanted.keys.append_column("code", codes)
+    listed = ", ".join([f"{code} AS key", "event_time", *selected, "row_id"])
+    sql = f"SELECT {listed} FROM {facts} f{join} WHERE {' AND '.join(bounds)}"
+    try:
+        return engine.query(sql, tables)
+    except duckdb.Error as error:
+        raise ComputeError(f"source '{source.name}': {first_line(error)}") from None
+
+
+def _ints(column: pa.ChunkedArray) -> Ints:
+    found: Ints = column.to_numpy()
+    return found.astype(np.int64, copy=False)
+
+
+def _facts_of(engine: DuckDBEngine, scan: Scan, table: pa.Table, key: Ints) -> Ints | None:
+    """Which rows are versions of one fact: a shared code >= 0; -1 for a fact of its own.
+
+    Hashes only find the candidates; the ids themselves decide.
+    """
+    hashes = pc.fill_null(table["id_hash"], 0).to_numpy().astype(np.uint64)
+    mixed = hashes ^ (key.astype(np.uint64) * _HASH_MIX)
+    known = ~np.asarray(pc.is_null(table["id_hash"]).to_numpy(zero_copy_only=False), dtype=bool)
+    candidates = np.flatnonzero(known)[_repeated(mixed[known])]
+    if candidates.size == 0:
+        return None
+    row_id = _ints(table["row_id"])
+    columns = scan.source.id_columns
+    ids = fetch_rows(engine, scan, row_id[candidates], {c: quote(c) for c in columns})
+    parts = [key[candidates]]
+    for column in columns:
+        encoded = pc.dictionary_encode(ids[column].combine_chunks())
+        encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
+        parts.append(encoded.indices.to_numpy().astype(np.int64))
+    _, codes = np.unique(np.stack(parts, axis=1), axis=0, return_inverse=True)
+    fact = np.full(key.size, -1, dtype=np.int64)
+    fact[candidates] = codes.reshape(-1)
+    return fact
+
+
+def _repeated(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which values occur more than once (same shape)."""
+    ordered = np.sort(values)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if twice.size == 0:
+        return np.zeros(values.size, dtype=bool)
+    return np.isin(values, twice)
+
+
+def _all_known(facts: Facts) -> Facts:
+    """Every fact known at its event time, in its last version (C3 switched off)."""
+    rows = facts.rows
+    keep = np.ones(rows.key.size, dtype=bool)
+    if rows.fact is not None:
+        latest = np.lexsort((rows.order, rows.available_at, rows.fact))
+        fact = rows.fact[latest]
+        is_last = np.append(fact[1:] != fact[:-1], True)
+        keep[latest[~is_last & (fact >= 0)]] = False
+    chosen = np.flatnonzero(keep)
+    columns = {name: column.take(pa.array(chosen)) for name, column in facts.columns.items()}
+    event_time = rows.event_time[chosen]
+    kept = Rows(rows.key[chosen], event_time, event_time, rows.order[chosen], None)
+    return Facts(kept, facts.row_id[chosen], columns)

@@ -1,0 +1,52 @@
+"""Fetch rows of a scan by their ids, and the distinct keys of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from headwater.compute.engines.duckdb import DuckDBEngine, Scan, first_line
+from headwater.errors import ComputeError
+from headwater.expressions.printing import quote
+
+Ints = NDArray[np.int64]
+
+
+def fetch_rows(
+    engine: DuckDBEngine, scan: Scan, row_id: Ints, columns: Mapping[str, str]
+) -> pa.Table:
+    """Values of SQL expressions for the given rows of a scan, in the order of `row_id`.
+
+    A row may be asked for more than once. Raises ComputeError when an expression fails.
+    """
+    distinct, inverse = np.unique(row_id, return_inverse=True)
+    listed = ", ".join(f"{sql} AS {quote(name)}" for name, sql in columns.items())
+    sql = (
+        f"SELECT row_id, {listed} FROM {scan.relation} "
+        "WHERE row_id IN (SELECT wanted FROM wanted_rows)"
+    )
+    try:
+        found = engine.query(sql, {"wanted_rows": pa.table({"wanted": distinct})})
+    except duckdb.Error as error:
+        raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None
+    place = np.empty(distinct.size, dtype=np.int64)
+    place[np.searchsorted(distinct, found["row_id"].to_numpy())] = np.arange(distinct.size)
+    return found.drop_columns("row_id").take(pa.array(place[inverse]))
+
+
+def distinct_keys(
+    engine: DuckDBEngine, scan: Scan, join_keys: Sequence[str], part: int, parts: int
+) -> pa.Table:
+    """The distinct keys of a source that have no null part, of one of `parts` hash parts."""
+    names = ", ".join(quote(name) for name in join_keys)
+    whole = " AND ".join(f"{quote(name)} IS NOT NULL" for name in join_keys)
+    share = f" AND hash({names}) % {parts} = {part}" if parts > 1 else ""
+    sql = f"SELECT DISTINCT {names} FROM {scan.relation} WHERE {whole}{share}"
+    try:
+        return engine.query(sql)
+    except duckdb.Error as error:
+        raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None

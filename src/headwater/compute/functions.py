@@ -1,0 +1,79 @@
+"""Call a user's Python function over columns, and check what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from headwater.compute.values import conform, whole
+from headwater.definitions.functions import FeatureFunction, FunctionRef
+from headwater.errors import ComputeError, MissingExtraError
+from headwater.expressions.analyzed import AnalyzedFeature
+
+
+def call(feature: AnalyzedFeature, columns: Mapping[str, pa.Array], rows: int) -> pa.Array:
+    """The values of a function feature for the given rows (one column of `rows` values).
+
+    Raises ComputeError that names the feature when the function fails, or returns something
+    of another length or type.
+    """
+    ref = feature.feature.function
+    if ref is None:
+        raise ComputeError(f"feature '{feature.name}' has no function")
+    if rows == 0:
+        return pa.array([], conform(pa.nulls(0), feature.dtype, feature.name).type)
+    function = ref.load()
+    table = pa.table({name: columns[name] for name in ref.inputs})
+    value = _to_arrow(_guarded(feature.name, function, _frame(table, ref)), feature.name)
+    if len(value) != rows:
+        raise ComputeError(
+            f"feature '{feature.name}': function '{ref.path}' gave {len(value)} values for "
+            f"{rows} rows"
+        )
+    return conform(value, feature.dtype, feature.name)
+
+
+def _guarded(name: str, function: FeatureFunction, frame: Any) -> Any:
+    try:
+        return function(frame)
+    except Exception as error:  # a user's code may raise anything
+        where = f"function '{function.ref.path}'"
+        raise ComputeError(
+            f"feature '{name}': {where} failed: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _frame(table: pa.Table, ref: FunctionRef) -> Any:
+    if ref.frame == "arrow":
+        return table
+    if ref.frame == "polars":
+        try:
+            import polars as pl
+        except ImportError:
+            raise MissingExtraError(f"function '{ref.path}'", "polars") from None
+        return pl.from_arrow(table)
+    try:
+        import pandas as pd  # noqa: F401
+    except ImportError:
+        raise MissingExtraError(f"function '{ref.path}'", "pandas") from None
+    return table.to_pandas()
+
+
+def _to_arrow(value: Any, name: str) -> pa.Array:
+    if isinstance(value, (pa.Array, pa.ChunkedArray)):
+        return whole(value)
+    if type(value).__module__.partition(".")[0] == "pandas":
+        return whole(pa.array(value, from_pandas=True))
+    if hasattr(value, "to_arrow"):
+        found = whole(value.to_arrow())
+        plain = {pa.large_string(): pa.string(), pa.string_view(): pa.string()}
+        return found.cast(plain[found.type]) if found.type in plain else found
+    try:
+        return whole(pa.array(value))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
+        raise ComputeError(
+            f"feature '{name}': its function must return one column, not a "
+            f"{type(value).__name__}: {error}"
+        ) from None

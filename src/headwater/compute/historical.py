@@ -1,0 +1,94 @@
+"""Training sets: the spine's rows in their order, then the requested features (C1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from headwater.compute.engines.duckdb import DuckDBEngine
+from headwater.compute.reading import PART_ROWS, Reader
+from headwater.compute.spine import Spine, read_spine
+from headwater.compute.values import whole
+from headwater.errors import SpineError
+from headwater.expressions.analyzed import AnalyzedProject
+
+
+@dataclass(frozen=True)
+class Request:
+    """One requested feature: where it is, what its output is called, how the spine calls keys."""
+
+    view: str
+    feature: str
+    output: str
+    join_keys: Mapping[str, str] = field(default_factory=dict)
+
+
+def compute_historical(
+    engine: DuckDBEngine,
+    project: AnalyzedProject,
+    given: Any,
+    requests: Sequence[Request],
+    *,
+    timestamp: str = "event_timestamp",
+    knowledge: bool = True,
+    part_rows: int = PART_ROWS,
+) -> pa.Table:
+    """The spine's rows in their order, then one column a request, in the requested order.
+
+    Raises SpineError for a spine that lacks a key or a time, or for two outputs of one name.
+    """
+    spine = read_spine(given, timestamp, engine)
+    return join_features(engine, project, spine, requests, knowledge=knowledge, part_rows=part_rows)
+
+
+def join_features(
+    engine: DuckDBEngine,
+    project: AnalyzedProject,
+    spine: Spine,
+    requests: Sequence[Request],
+    *,
+    knowledge: bool = True,
+    part_rows: int = PART_ROWS,
+) -> pa.Table:
+    """The same for a spine that has been read."""
+    check_outputs(spine, requests)
+    reader = Reader(engine, project, knowledge=knowledge, part_rows=part_rows)
+    columns: dict[str, pa.Array] = {}
+    for (name, pairs), members in _grouped(requests).items():
+        view = project.views[name]
+        keys = spine.keys(view.join_keys, dict(pairs))
+        flat = {key: whole(column) for key, column in keys.items()}
+        wanted = sorted({request.feature for request in members})
+        values = reader.read(view, wanted, flat, spine.times)
+        columns.update({r.output: values.columns[r.feature] for r in members})
+    table = spine.table
+    for request in requests:
+        table = table.append_column(request.output, columns[request.output])
+    return table
+
+
+def check_outputs(spine: Spine, requests: Sequence[Request]) -> None:
+    """Two columns of one name are an error that says how to rename one."""
+    taken = set(spine.table.column_names)
+    for request in requests:
+        if request.output in taken:
+            what = "a column of the spine" if request.output in spine.table.column_names else ""
+            raise SpineError(
+                f"output '{request.output}' is {what or 'asked for twice'}; give another name: "
+                f"FeatureRef('{request.view}:{request.feature}', alias='...')"
+            )
+        taken.add(request.output)
+
+
+Group = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def _grouped(requests: Sequence[Request]) -> dict[Group, list[Request]]:
+    groups: dict[Group, list[Request]] = {}
+    for request in requests:
+        pairs = tuple(sorted(request.join_keys.items()))
+        groups.setdefault((request.view, pairs), []).append(request)
+    return groups

@@ -1,0 +1,212 @@
+"""Read features as of given instants: ticks, ages, defaults and derived expressions (C5-C10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from headwater.compute.engines.duckdb import DuckDBEngine, Scan
+from headwater.compute.kernels.rows import Queries
+from headwater.compute.keys import EncodedKeys, encode_keys
+from headwater.compute.lookup import lookup_values
+from headwater.compute.sequence import sequence_values
+from headwater.compute.values import Values, conform, evaluate, nulled
+from headwater.compute.windowed import windowed_values
+from headwater.definitions.source import Source
+from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
+
+Ints = NDArray[np.int64]
+Keys = Mapping[str, pa.Array]
+PART_ROWS = 8_000_000
+
+
+@dataclass
+class Reader:
+    """Reads features of a project at (key, time), each source as of one scan.
+
+    `knowledge=False` switches C3 off: every row counts as known at its event time.
+    """
+
+    engine: DuckDBEngine
+    project: AnalyzedProject
+    knowledge: bool = True
+    part_rows: int = PART_ROWS
+    _scans: dict[str, Scan] = field(default_factory=dict)
+
+    def scan(self, source: Source) -> Scan:
+        if source.name not in self._scans:
+            self._scans[source.name] = self.engine.scan(source)
+        return self._scans[source.name]
+
+    def read(self, view: AnalyzedView, names: Iterable[str], keys: Keys, times: Ints) -> Values:
+        """The values that a reader sees at each time: of the latest visible tick, not too old,
+        defaults applied. `keys` holds a column for each join key; all have one length.
+        """
+        instants = visible(view, times)
+        wanted = closure(view, names)
+        if view.source is None:
+            values = self._derived_view(view, wanted, keys, instants)
+        else:
+            values = self._source_view(view, wanted, keys, instants)
+            values = aged(view, values, times)
+        columns = self.finish(view, wanted, values, instants)
+        return Values({n: columns[n] for n in names}, values.event_time, values.found)
+
+    def finish(
+        self,
+        view: AnalyzedView,
+        features: Sequence[AnalyzedFeature],
+        values: Values,
+        instants: Ints,
+    ) -> dict[str, pa.Array]:
+        """Types and defaults, and the features that are computed from others of the view."""
+        columns = dict(values.columns)
+        done: dict[str, pa.Array] = {}
+        for feature in features:
+            if feature.kind == "derived":
+                inputs = {name: done.get(name, columns.get(name)) for name in feature.inputs}
+                assert feature.tree is not None  # noqa: S101
+                tree = {feature.name: feature.tree}
+                column = evaluate(self.engine, tree, inputs, instants.size, as_of=instants)
+                columns[feature.name] = column[feature.name]
+            column_now = conform(columns[feature.name], feature.dtype, feature.name)
+            done[feature.name] = _defaulted(column_now, feature)
+        return done
+
+    def at(
+        self,
+        view: AnalyzedView,
+        features: Sequence[AnalyzedFeature],
+        keys: EncodedKeys,
+        instants: Ints,
+    ) -> Values:
+        """The source features of a view evaluated at (key code, instant), before ages and defaults."""
+        assert view.source is not None  # noqa: S101
+        scan = self.scan(view.source)
+        parts = max(1, -(-self.engine.count(scan) // self.part_rows))
+        if parts == 1:
+            return self._evaluate(view, scan, features, keys.table, Queries(keys.codes, instants))
+        found: list[Values] = []
+        positions: list[Ints] = []
+        for part in range(parts):
+            chosen = np.flatnonzero(np.where(keys.codes >= 0, keys.codes % parts, 0) == part)
+            codes = keys.codes[chosen]
+            local = np.where(codes >= 0, codes // parts, -1)
+            own = pa.array(np.arange(part, keys.count, parts, dtype=np.int64))
+            queries = Queries(local, instants[chosen])
+            found.append(self._evaluate(view, scan, features, keys.table.take(own), queries))
+            positions.append(chosen)
+        order = np.argsort(np.concatenate(positions), kind="stable")
+        return _concatenated(found).take(order)
+
+    def _source_view(
+        self, view: AnalyzedView, wanted: Sequence[AnalyzedFeature], keys: Keys, instants: Ints
+    ) -> Values:
+        features = [f for f in wanted if f.kind != "derived"]
+        encoded = encode_keys({n: pa.chunked_array([c]) for n, c in keys.items()}, instants.size)
+        if view.view.ticks is None:
+            return self.at(view, features, encoded, instants)
+        # With ticks, many rows share a (key, tick): evaluate each once.
+        pairs = np.stack([encoded.codes, instants], axis=1)
+        distinct, inverse = np.unique(pairs, axis=0, return_inverse=True)
+        shrunk = EncodedKeys(np.ascontiguousarray(distinct[:, 0]), encoded.table)
+        values = self.at(view, features, shrunk, np.ascontiguousarray(distinct[:, 1]))
+        return values.take(inverse.reshape(-1))
+
+    def _evaluate(
+        self,
+        view: AnalyzedView,
+        scan: Scan,
+        features: Sequence[AnalyzedFeature],
+        keys: pa.Table,
+        queries: Queries,
+    ) -> Values:
+        delay = view.view.data_delay
+        windowed = [f for f in features if f.kind == "windowed"]
+        sequences = [f for f in features if f.kind == "sequence"]
+        lookups = [f for f in features if f.kind == "lookup"]
+        options = {"data_delay": delay, "knowledge": self.knowledge}
+        if windowed:
+            return windowed_values(self.engine, scan, windowed, keys, queries, **options)
+        found: list[Values] = []
+        if sequences:
+            found.append(sequence_values(self.engine, scan, sequences, keys, queries, **options))
+        if lookups or not sequences:
+            ttl = view.view.ttl if view.view.ticks is None else None
+            found.append(
+                lookup_values(self.engine, scan, lookups, keys, queries, ttl=ttl, **options)
+            )
+        columns = {name: column for values in found for name, column in values.columns.items()}
+        return Values(columns, found[0].event_time, found[0].found)
+
+    def _derived_view(
+        self, view: AnalyzedView, wanted: Sequence[AnalyzedFeature], keys: Keys, instants: Ints
+    ) -> Values:
+        own = {feature.name for feature in wanted}
+        names = {name for f in wanted for name in f.inputs if name not in own}
+        columns: dict[str, pa.Array] = {}
+        event_time = np.full(instants.size, np.iinfo(np.int64).max, dtype=np.int64)
+        found = np.zeros(instants.size, dtype=bool)
+        for name in view.inputs:
+            source = self.project.views[name]
+            wanted_here = sorted(n for n in names if n in {f.name for f in source.features})
+            if not wanted_here:
+                continue
+            part = {key: keys[key] for key in source.join_keys}
+            values = self.read(source, wanted_here, part, instants)
+            columns.update(values.columns)
+            found |= values.found
+            times = np.where(values.found, values.event_time, event_time)
+            event_time = np.minimum(event_time, times)
+        return Values(columns, np.where(found, event_time, instants), found)
+
+
+def visible(view: AnalyzedView, times: Ints) -> Ints:
+    """The instant at which the value seen at each time was evaluated (C8)."""
+    ticks = view.view.ticks
+    return times if ticks is None else ticks.floor(times - view.view.data_delay)
+
+
+def aged(view: AnalyzedView, values: Values, times: Ints) -> Values:
+    """Without the values whose row is older than the view's ttl (C9); windows have no age."""
+    ttl = view.view.ttl
+    if ttl is None or any(f.kind == "windowed" for f in view.features):
+        return values
+    fresh = values.found & (values.event_time >= times - ttl)
+    columns = {name: nulled(column, fresh) for name, column in values.columns.items()}
+    return Values(columns, values.event_time, fresh)
+
+
+def closure(view: AnalyzedView, names: Iterable[str]) -> list[AnalyzedFeature]:
+    """The features of a view that are needed for `names`, each after those it reads."""
+    needed = set(names)
+    for feature in reversed(view.features):
+        if feature.name in needed:
+            needed.update(feature.inputs)
+    return [feature for feature in view.features if feature.name in needed]
+
+
+def _defaulted(column: pa.Array, feature: AnalyzedFeature) -> pa.Array:
+    default = feature.feature.default
+    if default is None or column.null_count == 0:
+        return column
+    return pc.fill_null(column, pa.scalar(default, column.type))
+
+
+def _concatenated(parts: Sequence[Values]) -> Values:
+    first = parts[0]
+    columns = {}
+    for name in first.columns:
+        kinds = {part.columns[name].type for part in parts}
+        target = next((k for k in kinds if not pa.types.is_null(k)), first.columns[name].type)
+        columns[name] = pa.concat_arrays([part.columns[name].cast(target) for part in parts])
+    return Values(
+        columns,
+        np.concatenate([part.event_time for part in parts]),
+        np.concatenate([part.found for part in parts]),
+    )

@@ -1,0 +1,177 @@
+"""The spine: the rows for which a training set is wanted, in any form that users have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from headwater.compute.engines.duckdb import DuckDBEngine, first_line
+from headwater.definitions.types import INTEGERS, from_arrow, to_arrow
+from headwater.errors import SpineError, near_miss
+
+DAY = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Spine:
+    """The spine's rows as given, and their times in microseconds UTC."""
+
+    table: pa.Table
+    timestamp: str
+    times: NDArray[np.int64]
+
+    @property
+    def rows(self) -> int:
+        return int(self.table.num_rows)
+
+    def keys(self, join_keys: Mapping[str, str], names: Mapping[str, str]) -> dict[str, pa.Array]:
+        """The key columns of an entity, cast to its types; `names` maps keys to spine columns.
+
+        Raises SpineError for a column that is missing or of another type.
+        """
+        return {key: self._key(names.get(key, key), key, dtype) for key, dtype in join_keys.items()}
+
+    def _key(self, column: str, key: str, dtype: str) -> pa.Array:
+        if column not in self.table.column_names:
+            hint = near_miss(column, self.table.column_names)
+            raise SpineError(
+                f"spine: no column '{column}' for join key '{key}'{hint} "
+                f"(columns: {', '.join(self.table.column_names)})"
+            )
+        values = self.table[column]
+        found = from_arrow(values.type)
+        if pa.types.is_null(values.type):
+            return pa.nulls(self.rows, to_arrow(dtype))
+        if found != dtype and not (found in INTEGERS and dtype in INTEGERS):
+            if found in ("float32", "float64") and dtype in INTEGERS:
+                return self._integral(values, column, dtype)
+            raise SpineError(
+                f"spine: column '{column}' is {values.type}; join key '{key}' is {dtype}"
+            )
+        try:
+            return pc.cast(values, to_arrow(dtype))
+        except pa.ArrowInvalid as error:
+            raise SpineError(f"spine: column '{column}': {first_line(error)}") from None
+
+    def _integral(self, values: pa.ChunkedArray, column: str, dtype: str) -> pa.Array:
+        """Pandas turns an integer column with nulls into floats: take it back where it is exact."""
+        values = pc.if_else(pc.is_nan(values), None, values)
+        try:
+            return pc.cast(values, to_arrow(dtype))
+        except pa.ArrowInvalid:
+            raise SpineError(
+                f"spine: column '{column}' holds numbers that are no integers; its join key is "
+                f"{dtype}"
+            ) from None
+
+
+def read_spine(given: Any, timestamp: str, engine: DuckDBEngine) -> Spine:
+    """A spine from an Arrow table, a polars or pandas frame, a Parquet path, or a SQL query.
+
+    Raises SpineError when it can't be read or its timestamps are missing, null or no times.
+    """
+    table = _to_arrow(given, engine)
+    if timestamp not in table.column_names:
+        hint = near_miss(timestamp, table.column_names)
+        raise SpineError(
+            f"spine: no column '{timestamp}'{hint}; name its timestamp column with timestamp="
+        )
+    return Spine(table, timestamp, _times(table[timestamp], timestamp))
+
+
+def _to_arrow(given: Any, engine: DuckDBEngine) -> pa.Table:
+    if isinstance(given, pa.Table):
+        return given
+    if isinstance(given, pa.RecordBatch):
+        return pa.Table.from_batches([given])
+    if isinstance(given, (str, Path)):
+        return _from_text(given, engine)
+    if isinstance(given, dict):
+        try:
+            return pa.table(given)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+            raise SpineError(f"spine: {first_line(error)}") from None
+    module = type(given).__module__.partition(".")[0]
+    if module == "pandas":
+        return pa.Table.from_pandas(given, preserve_index=False)
+    if hasattr(given, "__arrow_c_stream__"):
+        return _plain(pa.table(given))
+    if hasattr(given, "collect"):
+        return _plain(pa.table(given.collect()))
+    raise SpineError(
+        f"spine: can't read a {type(given).__name__}; give an Arrow table, a polars or pandas "
+        "frame, the path of a Parquet file, or a SQL query"
+    )
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Without the string and list views that polars exports."""
+    kinds = pa.types
+    fields = []
+    for field in table.schema:
+        kind = field.type
+        if kinds.is_string_view(kind) or kinds.is_large_string(kind):
+            kind = pa.string()
+        elif kinds.is_binary_view(kind) or kinds.is_large_binary(kind):
+            kind = pa.binary()
+        fields.append(pa.field(field.name, kind))
+    return table.cast(pa.schema(fields))
+
+
+def _from_text(given: str | Path, engine: DuckDBEngine) -> pa.Table:
+    text = str(given)
+    if isinstance(given, Path) or text.endswith((".parquet", ".pq")):
+        path = engine.resolve(text)
+        try:
+            return pq.ParquetFile(path).read()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise SpineError(f"spine: can't read '{text}': {first_line(error)}") from None
+    if text.strip().split(None, 1)[0:1] and text.strip().split(None, 1)[0].lower() in (
+        "select",
+        "with",
+        "from",
+    ):
+        try:
+            return engine.query(text)
+        except duckdb.Error as error:
+            raise SpineError(f"spine: the query failed: {first_line(error)}") from None
+    raise SpineError(
+        f"spine: '{text}' is neither a Parquet file (.parquet) nor a SQL query (SELECT ...)"
+    )
+
+
+def _times(column: pa.ChunkedArray, name: str) -> NDArray[np.int64]:
+    """Microseconds UTC: naive is UTC, a date is its beginning, finer stamps round down (C2)."""
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        column = _parse_times(column, name)
+    elif not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        raise SpineError(f"spine: column '{name}' is {kind}; a timestamp or a date is expected")
+    if column.null_count:
+        row = pc.index(pc.is_null(column), value=True).as_py()
+        raise SpineError(f"spine: column '{name}' is null in row {row}; every row needs a time")
+    if pa.types.is_date(column.type):
+        days = pc.cast(pc.cast(column, pa.date32()), pa.int32()).to_numpy()
+        return days.astype(np.int64) * DAY
+    ticks = pc.cast(pc.cast(column, pa.timestamp(column.type.unit)), pa.int64()).to_numpy()
+    per_unit = {"s": 1_000_000, "ms": 1_000, "us": 1}
+    if column.type.unit == "ns":
+        return np.floor_divide(ticks, 1_000)
+    return np.ascontiguousarray(ticks) * per_unit[column.type.unit]
+
+
+def _parse_times(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    try:
+        text = pc.replace_substring_regex(column, r"(Z|[+-]00:?00)$", "")
+        return pc.cast(text, pa.timestamp("us"))
+    except pa.ArrowInvalid as error:
+        raise SpineError(f"spine: column '{name}': {first_line(error)}") from None

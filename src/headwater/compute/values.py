@@ -1,0 +1,130 @@
+"""What an evaluation gives back, and scalar expressions over whole columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from headwater.compute.engines.duckdb import DuckDBEngine, first_line
+from headwater.definitions.types import to_arrow
+from headwater.errors import ComputeError
+from headwater.expressions.printing import quote, to_duckdb
+from headwater.expressions.tree import Column, Node
+
+Ints = NDArray[np.int64]
+AS_OF = "as_of()"
+
+
+@dataclass(frozen=True)
+class Values:
+    """Columns of feature values, one row a query.
+
+    `found` tells where there is a value at all (a row for a lookup, a known key for a window);
+    `event_time` (microseconds) is that of the row, or the instant of evaluation; it means
+    nothing where `found` is false. Values are null there.
+    """
+
+    columns: Mapping[str, pa.Array]
+    event_time: Ints
+    found: NDArray[np.bool_]
+
+    def take(self, positions: Ints) -> Values:
+        """The values of the given queries, in that order."""
+        chosen = pa.array(positions)
+        columns = {name: column.take(chosen) for name, column in self.columns.items()}
+        return Values(columns, self.event_time[positions], self.found[positions])
+
+
+def evaluate(
+    engine: DuckDBEngine,
+    trees: Mapping[str, Node],
+    columns: Mapping[str, pa.Array],
+    rows: int,
+    as_of: Ints | None = None,
+) -> dict[str, pa.Array]:
+    """Evaluate scalar expressions row by row; `columns` holds what they name.
+
+    `as_of` is the time (microseconds) of each row for as_of(). Raises ComputeError when DuckDB
+    refuses a value (an overflow, say), which names the feature where there is one alone.
+    """
+    found: dict[str, pa.Array] = {}
+    computed: dict[str, Node] = {}
+    for name, tree in trees.items():
+        if isinstance(tree, Column):
+            found[name] = columns[tree.name]
+        else:
+            computed[name] = tree
+    if computed:
+        found.update(_run(engine, computed, columns, rows, as_of))
+    return {name: found[name] for name in trees}
+
+
+def _run(
+    engine: DuckDBEngine,
+    trees: Mapping[str, Node],
+    columns: Mapping[str, pa.Array],
+    rows: int,
+    as_of: Ints | None,
+) -> dict[str, pa.Array]:
+    inputs = {name: _naive(column) for name, column in columns.items()}
+    inputs["__row"] = pa.array(np.arange(rows, dtype=np.int64))
+    time_sql = None
+    if as_of is not None:
+        inputs[AS_OF] = pa.array(as_of)
+        time_sql = f"make_timestamp({quote(AS_OF)})"
+    listed = [f"{to_duckdb(tree, as_of=time_sql)} AS {quote(n)}" for n, tree in trees.items()]
+    sql = f"SELECT {', '.join(listed)} FROM inputs ORDER BY __row"
+    try:
+        table = engine.query(sql, {"inputs": pa.table(inputs)})
+    except duckdb.Error as error:
+        raise ComputeError(f"{_named(trees)}: {first_line(error)}") from None
+    return {name: whole(table[name]) for name in trees}
+
+
+def _named(trees: Mapping[str, Node]) -> str:
+    names = ", ".join(f"'{name}'" for name in trees)
+    return f"feature {names}" if len(trees) == 1 else f"one of the features {names}"
+
+
+def _naive(column: pa.Array) -> pa.Array:
+    """Expressions see timestamps without a zone, all of them UTC."""
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        return pc.cast(column, pa.timestamp("us"))
+    return column
+
+
+def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """One array out of a chunked one."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        return column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    return column
+
+
+def conform(column: pa.Array, dtype: str, name: str) -> pa.Array:
+    """The column in the Arrow type of `dtype`. Raises ComputeError when a value does not fit."""
+    target = to_arrow(dtype)
+    if column.type == target:
+        return column
+    if pa.types.is_timestamp(column.type):
+        column = _naive(column)
+    try:
+        return pc.cast(column, target)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ComputeError(
+            f"feature '{name}': a value does not fit its type {dtype}: {first_line(error)}"
+        ) from None
+
+
+def nulled(column: pa.Array, keep: NDArray[np.bool_]) -> pa.Array:
+    """The column with null wherever `keep` is false."""
+    if keep.all():
+        return column
+    return pc.if_else(pa.array(keep), column, pa.scalar(None, column.type))
