@@ -1,0 +1,322 @@
+"""All settings, typed, in one place: flag > environment > headwater.toml > default.
+
+The environment names a setting as `HEADWATER_ONLINE__PATH`; `HEADWATER_ONLINE` alone sets the
+section's first setting, as a plain value does in the file (`registry = "postgresql://..."`).
+Relative paths start at the project's folder, where headwater.toml is.
+"""
+
+# ruff: noqa: RUF009 - the defaults of settings are immutable values
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from headwater.errors import ConfigError, near_miss
+
+FILE_NAME = "headwater.toml"
+PREFIX = "HEADWATER_"
+# What Kubernetes puts into every container for a service that is called "headwater".
+_FOREIGN = re.compile(r"HEADWATER_(SERVICE_(HOST|PORT)|PORT)(_.*)?")
+_SECRETS = re.compile(r"(?<=://)[^/?#]*(?=@)|(?<=password=)[^&]*|(?<=token=)[^&]*", re.IGNORECASE)
+_SIZES = {"": 1, "B": 1}
+_SIZES |= {f"{unit}B": 1000**power for power, unit in enumerate("KMGT", start=1)}
+_SIZES |= {f"{unit}IB": 1024**power for power, unit in enumerate("KMGT", start=1)}
+
+Parser = Callable[[Any], Any]
+_T = TypeVar("_T")
+
+
+class Url(str):
+    """An address whose repr hides the password that it may hold."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(self.redacted)
+
+    @property
+    def redacted(self) -> str:
+        return _SECRETS.sub("***", self)
+
+
+def read_text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("give a text that is not empty")
+    return value.strip()
+
+
+def read_project(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", value):
+        raise ValueError(
+            "give a name: a small letter, then small letters, digits and '_', 63 at the most"
+        )
+    return value
+
+
+def read_url(value: Any) -> Url:
+    found = read_text(value)
+    if "://" not in found:
+        raise ValueError("give an address, as sqlite:///registry.db")
+    return Url(found)
+
+
+def read_path(value: Any) -> Path:
+    return Path(read_text(str(value) if isinstance(value, Path) else value)).expanduser()
+
+
+def read_texts(value: Any) -> tuple[str, ...]:
+    """A list of texts; the environment separates them by commas."""
+    many = value.split(",") if isinstance(value, str) else value
+    if not isinstance(many, (list, tuple)) or not many:
+        raise ValueError("give a list of texts that is not empty")
+    return tuple(read_text(item) for item in many)
+
+
+def whole(low: int, high: int) -> Parser:
+    """Reads a whole number within [low, high], from a number or from text."""
+
+    def parse(value: Any) -> int:
+        is_text = isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value.strip())
+        found = int(value) if is_text else value
+        if not isinstance(found, int) or isinstance(found, bool) or not low <= found <= high:
+            raise ValueError(f"give a whole number from {low} to {high}")
+        return found
+
+    return parse
+
+
+def read_size(value: Any) -> int:
+    """Bytes of `64MiB`, `2GB` or a number of bytes."""
+    form = re.fullmatch(r"(\d{1,15})\s*([A-Za-z]*)", str(value).strip())
+    unit = _SIZES.get(form[2].upper()) if form and not isinstance(value, bool) else None
+    if form is None or unit is None or int(form[1]) == 0:
+        raise ValueError("give a number of bytes, or a size as '64MiB' or '2GB'")
+    return int(form[1]) * unit
+
+
+def _setting(default: _T, parse: Parser) -> _T:
+    return field(default=default, metadata={"parse": parse})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrySettings:
+    """Where definitions, versions and runs are recorded."""
+
+    url: Url = _setting(Url("sqlite:///.headwater/registry.db"), read_url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineSettings:
+    """Where the history of values is kept, as Delta tables."""
+
+    path: Path = _setting(Path(".headwater/offline"), read_path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlineSettings:
+    """Where the latest values are kept."""
+
+    path: Path = _setting(Path(".headwater/online"), read_path)
+    kind: str = _setting("lmdb", read_text)
+    map_size: int = _setting(64 * 1024**2, read_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """What reads sources and computes values."""
+
+    kind: str = _setting("duckdb", read_text)
+    threads: int | None = _setting(None, whole(1, 1024))
+    memory_limit: int | None = _setting(None, read_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings:
+    """The server of online values."""
+
+    host: str = _setting("127.0.0.1", read_text)
+    port: int = _setting(8500, whole(0, 65_535))
+    workers: int = _setting(1, whole(1, 256))
+    body_limit: int = _setting(8 * 1024**2, read_size)
+    row_limit: int = _setting(10_000, whole(1, 10_000_000))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionSettings:
+    """Which files of the project declare its objects."""
+
+    paths: tuple[str, ...] = _setting(
+        (
+            "features.py",
+            "features.yaml",
+            "features.yml",
+            "features/**/*.py",
+            "features/**/*.yaml",
+            "features/**/*.yml",
+        ),
+        read_texts,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one project; `root` is its folder."""
+
+    root: Path = field(default_factory=Path.cwd)
+    project: str = _setting("default", read_project)
+    registry: RegistrySettings = field(default_factory=RegistrySettings)
+    offline: OfflineSettings = field(default_factory=OfflineSettings)
+    online: OnlineSettings = field(default_factory=OnlineSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
+    definitions: DefinitionSettings = field(default_factory=DefinitionSettings)
+
+
+def _leaves() -> dict[str, tuple[Any, Parser]]:
+    """Every setting by its dotted path, with its default and what reads it."""
+    found: dict[str, tuple[Any, Parser]] = {}
+    empty = Settings(root=Path())
+    for section in fields(empty):
+        value = getattr(empty, section.name)
+        if is_dataclass(value):
+            for leaf in fields(value):
+                dotted = f"{section.name}.{leaf.name}"
+                found[dotted] = (getattr(value, leaf.name), leaf.metadata["parse"])
+        elif "parse" in section.metadata:
+            found[section.name] = (value, section.metadata["parse"])
+    return found
+
+
+LEAVES = _leaves()
+SECTIONS: dict[str, tuple[str, ...]] = {
+    section: tuple(leaf for leaf in LEAVES if leaf.startswith(f"{section}."))
+    for section in dict.fromkeys(leaf.partition(".")[0] for leaf in LEAVES if "." in leaf)
+}
+
+
+def find_project(start: str | Path | None = None) -> Path:
+    """The nearest headwater.toml at or above a folder (or the file itself).
+
+    Raises ConfigError where there is none.
+    """
+    begin = Path(start).expanduser() if start is not None else Path.cwd()
+    if begin.is_file():
+        return begin.resolve()
+    folder = begin.resolve()
+    for candidate in (folder, *folder.parents):
+        if (candidate / FILE_NAME).is_file():
+            return candidate / FILE_NAME
+    raise ConfigError(
+        f"there is no {FILE_NAME} in {begin} or above it; "
+        "start a project with: headwater init my_project"
+    )
+
+
+def load_settings(
+    start: str | Path | None = None,
+    *,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """The settings of the project at or above `start` (the working folder, unless given).
+
+    `flags` maps dotted paths (`serve.port`) to values and wins over the environment, which wins
+    over the file. Raises ConfigError that names the place, the setting and what was expected.
+    """
+    file = find_project(start)
+    given = dict(_from_file(file))
+    given.update(_from_environment(os.environ if environ is None else environ))
+    given.update(_from_flags(flags or {}))
+    return _built(file.parent, given)
+
+
+def local_settings(root: str | Path, **given: Any) -> Settings:
+    """The default settings of a folder without a file; `given` maps `online__path` to values."""
+    flags = {name.replace("__", "."): value for name, value in given.items()}
+    return _built(Path(root).expanduser().resolve(), dict(_from_flags(flags)))
+
+
+def _from_file(file: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        tree = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} can't be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not TOML: {error}") from None
+    for key, value in tree.items():
+        if isinstance(value, dict) and key in SECTIONS:
+            for inner, leaf in value.items():
+                yield _read(f"{key}.{inner}", leaf, f"{file}: ", str)
+        else:
+            yield _read(key, value, f"{file}: ", str)
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    # Sorted, so that HEADWATER_ONLINE__PATH is read after HEADWATER_ONLINE and wins.
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and not _FOREIGN.fullmatch(name):
+            dotted = name.removeprefix(PREFIX).lower().replace("__", ".")
+            yield _read(dotted, environ[name], "environment: ", environment_name)
+
+
+def _from_flags(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for dotted, value in flags.items():
+        yield _read(dotted, value, "", str)
+
+
+def environment_name(dotted: str) -> str:
+    """The variable that sets a setting: `online.path` is HEADWATER_ONLINE__PATH."""
+    return PREFIX + dotted.replace(".", "__").upper()
+
+
+def _read(dotted: str, value: Any, where: str, spelt: Callable[[str], str]) -> tuple[str, Any]:
+    """The full path and the parsed value of one given setting."""
+    leaf = SECTIONS[dotted][0] if dotted in SECTIONS else dotted
+    if leaf not in LEAVES:
+        raise ConfigError(f"{where}unknown setting '{spelt(dotted)}'{_hint(dotted, spelt)}")
+    parse = LEAVES[leaf][1]
+    try:
+        return leaf, parse(value)
+    except ValueError as error:
+        got = "" if parse is read_url else f"; got {value!r}"  # an address may hold a password
+        raise ConfigError(f"{where}setting '{spelt(dotted)}': {error}{got}") from None
+
+
+def _hint(dotted: str, spelt: Callable[[str], str]) -> str:
+    section, _, _ = dotted.partition(".")
+    if section in SECTIONS:
+        near = near_miss(spelt(dotted), map(spelt, SECTIONS[section]))
+        return near or f" (settings: {', '.join(map(spelt, SECTIONS[section]))})"
+    near = near_miss(spelt(dotted), map(spelt, [*LEAVES, *SECTIONS]))
+    return near or f" (sections: {', '.join(map(spelt, ['project', *SECTIONS]))})"
+
+
+def _built(root: Path, given: Mapping[str, Any]) -> Settings:
+    settings = Settings(root=root)
+    for dotted, (default, _) in LEAVES.items():
+        value = _placed(given.get(dotted, default), root)
+        section, _, name = dotted.partition(".")
+        if name:
+            settings = replace(
+                settings, **{section: replace(getattr(settings, section), **{name: value})}
+            )
+        else:
+            settings = replace(settings, **{section: value})
+    return settings
+
+
+def _placed(value: Any, root: Path) -> Any:
+    """Relative paths, and the relative file of a SQLite address, below the project's folder."""
+    if isinstance(value, Path):
+        return root / value
+    if isinstance(value, Url):
+        scheme, slashes, rest = value.partition(":///")
+        if scheme.partition("+")[0] == "sqlite" and slashes and rest and rest != ":memory:":
+            return Url(f"{scheme}:///{root / rest}")
+    return value
