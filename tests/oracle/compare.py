@@ -1,0 +1,34 @@
+"""Whether a value is the one that the oracle says."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+from oracle.aggregates import Near
+
+
+def agrees(expected: Any, actual: Any) -> bool:
+    """Bit for bit, all NaN alike, and of one type; variances within their tolerance."""
+    if expected is None or actual is None:
+        return expected is None and actual is None
+    if isinstance(expected, Near) and isinstance(actual, float):
+        return _is_near(expected, actual)
+    if isinstance(expected, (list, tuple)) and isinstance(actual, (list, tuple)):
+        return len(expected) == len(actual) and all(map(agrees, expected, actual))
+    if isinstance(expected, float) and isinstance(actual, float):
+        return _bits(expected) == _bits(actual)
+    return type(expected) is type(actual) and expected == actual
+
+
+def _is_near(expected: Near, actual: float) -> bool:
+    if math.isinf(expected.tolerance):
+        return True
+    if math.isnan(expected) or math.isnan(actual):
+        return math.isnan(expected) and math.isnan(actual)
+    return abs(expected - actual) <= expected.tolerance
+
+
+def _bits(value: float) -> bytes:
+    return struct.pack(">d", math.nan if math.isnan(value) else value)

@@ -1,0 +1,80 @@
+"""Scalar functions with SQL's nulls and DuckDB's floats (C11), one value at a time.
+
+`template` is how the same function is written in a feature's expression; the oracle never reads
+it, a test that compares the product with the oracle does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Function:
+    template: str
+    call: Callable[..., Any]
+
+    def __call__(self, *values: Any) -> Any:
+        return self.call(*values)
+
+
+def strict(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Null in, null out."""
+    return lambda *values: None if any(v is None for v in values) else call(*values)
+
+
+def divide(left: float, right: float) -> float:
+    left, right = float(left), float(right)
+    if right != 0:
+        return left / right
+    if left == 0 or math.isnan(left) or math.isnan(right):
+        return math.nan
+    return math.copysign(math.inf, left) * math.copysign(1.0, right)
+
+
+def same(left: Any, right: Any) -> bool:
+    """SQL's equality, where NaN equals NaN."""
+    return left == right or (_is_nan(left) and _is_nan(right))
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _greater(left: Any, right: Any) -> bool:
+    """NaN is greater than every other value and not greater than itself."""
+    if _is_nan(left) or _is_nan(right):
+        return _is_nan(left) and not _is_nan(right)
+    return left > right
+
+
+def _coalesce(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _null_if(value: Any, other: Any) -> Any:
+    if value is None or (other is not None and same(value, other)):
+        return None
+    return value
+
+
+def _and(left: bool | None, right: bool | None) -> bool | None:  # noqa: FBT001
+    if left is False or right is False:
+        return False
+    return None if left is None or right is None else True
+
+
+ADD = Function("({} + {})", strict(lambda a, b: a + b))
+SUBTRACT = Function("({} - {})", strict(lambda a, b: a - b))
+MULTIPLY = Function("({} * {})", strict(lambda a, b: a * b))
+DIVIDE = Function("({} / {})", strict(divide))
+GREATER = Function("({} > {})", strict(_greater))
+EQUAL = Function("({} = {})", strict(same))
+AND = Function("({} AND {})", _and)
+IS_NULL = Function("({} IS NULL)", lambda a: a is None)
+COALESCE = Function("coalesce({}, {})", _coalesce)
+NULL_IF = Function("nullif({}, {})", _null_if)
+CASE = Function("CASE WHEN {} THEN {} ELSE {} END", lambda c, a, b: a if c is True else b)
