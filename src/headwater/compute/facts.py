@@ -93,7 +93,7 @@ def read_facts(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> Facts:
 def _query(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> pa.Table:
     source, schema = scan.source, scan.columns
     event_time = time_sql(source, "event_time", schema)
-    inner = {name: sql for name, sql in wanted.columns.items()}
+    inner = dict(wanted.columns)
     inner["event_time"] = event_time
     selected = [quote(name) for name in wanted.columns]
     bounds = ["event_time IS NOT NULL"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +13,7 @@ from headwater.compute.facts import FactQuery, read_facts
 from headwater.compute.fetch import fetch_rows
 from headwater.compute.functions import call
 from headwater.compute.kernels.asof import last_row
-from headwater.compute.kernels.rows import Queries
-from headwater.compute.values import Values, evaluate, whole
+from headwater.compute.values import Asked, Rules, Values, evaluate, whole
 from headwater.expressions.analyzed import AnalyzedFeature
 from headwater.expressions.printing import quote, to_duckdb
 from headwater.expressions.tree import Node
@@ -28,32 +26,35 @@ def lookup_values(
     engine: DuckDBEngine,
     scan: Scan,
     features: Sequence[AnalyzedFeature],
-    keys: pa.Table,
-    queries: Queries,
-    *,
-    ttl: int | None,
-    data_delay: int,
-    knowledge: bool,
+    asked: Asked,
+    rules: Rules,
 ) -> Values:
     """The values of lookup features at (key, time); rows older than `ttl` may be left out."""
-    latest = int(queries.time.max()) if queries.time.size else 0
-    earliest = int(queries.time.min()) - ttl if ttl is not None and queries.time.size else None
+    times = asked.times
+    latest = int(times.max()) if times.size else 0
+    earliest = int(times.min()) - rules.ttl if rules.ttl is not None and times.size else None
     facts = read_facts(
         engine,
         scan,
         FactQuery(
-            keys, latest=latest, earliest=earliest, data_delay=data_delay, knowledge=knowledge
+            asked.keys,
+            latest=latest,
+            earliest=earliest,
+            data_delay=rules.data_delay,
+            knowledge=rules.knowledge,
         ),
     )
-    position = last_row(facts.rows, queries)
+    position = last_row(facts.rows, asked.queries)
     found = position >= 0
-    if facts.count == 0:
-        row_id = event_time = np.zeros(position.size, dtype=np.int64)
-    else:
-        row_id = facts.row_id[position]
-        event_time = facts.rows.event_time[position]
-    columns = row_values(engine, scan, features, row_id, found, queries.time)
-    return Values(columns, event_time, found)
+    chosen = position[found]
+    columns = row_values(engine, scan, features, facts.row_id[chosen], times[found])
+    spread = _spread(found)
+    if spread is not None:
+        columns = {name: column.take(spread) for name, column in columns.items()}
+    event_time, known_at = np.zeros((2, position.size), dtype=np.int64)
+    event_time[found] = facts.rows.event_time[chosen]
+    known_at[found] = facts.rows.available_at[chosen]
+    return Values(columns, event_time, known_at, found)
 
 
 def row_values(
@@ -61,10 +62,9 @@ def row_values(
     scan: Scan,
     features: Sequence[AnalyzedFeature],
     row_id: Ints,
-    found: NDArray[np.bool_],
     as_of: Ints,
 ) -> dict[str, pa.Array]:
-    """Row-level features of the given rows; null where `found` is false."""
+    """Row-level features of the given rows, each read at its time `as_of`."""
     at_row: dict[str, str] = {}
     at_time: dict[str, Node] = {}
     for feature in features:
@@ -74,27 +74,23 @@ def row_values(
             at_row.update({f"column {name}": quote(name) for name in feature.columns})
             if feature.tree is not None:
                 at_time[feature.name] = feature.tree
-    chosen = np.flatnonzero(found)
-    fetched = fetch_rows(engine, scan, row_id[chosen], at_row)
+    fetched = fetch_rows(engine, scan, row_id, at_row)
     raw = {n.removeprefix("column "): whole(fetched[n]) for n in at_row if n.startswith("column ")}
-    late = evaluate(engine, at_time, raw, chosen.size, as_of=as_of[chosen])
-    spread = _spread(chosen, found)
-    columns: dict[str, Any] = {}
+    late = evaluate(engine, at_time, raw, row_id.size, as_of=as_of)
+    columns: dict[str, pa.Array] = {}
     for feature in features:
         if feature.tree is None:
-            value = call(feature, raw, chosen.size)
+            value = call(feature, raw, row_id.size)
         elif feature.name in late:
             value = late[feature.name]
         else:
             value = whole(fetched[f"feature {feature.name}"])
-        columns[feature.name] = value.take(spread) if spread is not None else value
+        columns[feature.name] = value
     return columns
 
 
-def _spread(chosen: Ints, found: NDArray[np.bool_]) -> pa.Array | None:
+def _spread(found: NDArray[np.bool_]) -> pa.Array | None:
     """Positions in the fetched rows for every query, null where there is no row."""
-    if chosen.size == found.size:
+    if found.all():
         return None
-    places = np.zeros(found.size, dtype=np.int64)
-    places[chosen] = np.arange(chosen.size)
-    return pa.array(places, mask=~found)
+    return pa.array(np.cumsum(found) - 1, mask=~found)

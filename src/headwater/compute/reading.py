@@ -15,7 +15,7 @@ from headwater.compute.kernels.rows import Queries
 from headwater.compute.keys import EncodedKeys, encode_keys
 from headwater.compute.lookup import lookup_values
 from headwater.compute.sequence import sequence_values
-from headwater.compute.values import Values, conform, evaluate, nulled
+from headwater.compute.values import Asked, Rules, Values, conform, evaluate, nulled
 from headwater.compute.windowed import windowed_values
 from headwater.definitions.source import Source
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
@@ -54,29 +54,30 @@ class Reader:
         else:
             values = self._source_view(view, wanted, keys, instants)
             values = aged(view, values, times)
-        columns = self.finish(view, wanted, values, instants)
-        return Values({n: columns[n] for n in names}, values.event_time, values.found)
+        _, columns = self.finish(wanted, values, instants)
+        return Values(
+            {n: columns[n] for n in names}, values.event_time, values.known_at, values.found
+        )
 
     def finish(
-        self,
-        view: AnalyzedView,
-        features: Sequence[AnalyzedFeature],
-        values: Values,
-        instants: Ints,
-    ) -> dict[str, pa.Array]:
-        """Types and defaults, and the features that are computed from others of the view."""
-        columns = dict(values.columns)
-        done: dict[str, pa.Array] = {}
+        self, features: Sequence[AnalyzedFeature], values: Values, instants: Ints
+    ) -> tuple[dict[str, pa.Array], dict[str, pa.Array]]:
+        """Values in their types, and the same with defaults; features that are computed from
+        others of the view read those with defaults (C10).
+        """
+        plain: dict[str, pa.Array] = {}
+        done = dict(values.columns)
         for feature in features:
-            if feature.kind == "derived":
-                inputs = {name: done.get(name, columns.get(name)) for name in feature.inputs}
-                assert feature.tree is not None  # noqa: S101
-                tree = {feature.name: feature.tree}
-                column = evaluate(self.engine, tree, inputs, instants.size, as_of=instants)
-                columns[feature.name] = column[feature.name]
-            column_now = conform(columns[feature.name], feature.dtype, feature.name)
-            done[feature.name] = _defaulted(column_now, feature)
-        return done
+            name = feature.name
+            if feature.kind == "derived" and feature.tree is not None:
+                inputs = {read: done[read] for read in feature.inputs}
+                tree = {name: feature.tree}
+                found = evaluate(self.engine, tree, inputs, instants.size, as_of=instants)[name]
+            else:
+                found = values.columns[name]
+            plain[name] = conform(found, feature.dtype, name)
+            done[name] = _defaulted(plain[name], feature)
+        return plain, done
 
     def at(
         self,
@@ -85,12 +86,13 @@ class Reader:
         keys: EncodedKeys,
         instants: Ints,
     ) -> Values:
-        """The source features of a view evaluated at (key code, instant), before ages and defaults."""
+        """Source features evaluated at (key code, instant), before ages and defaults."""
         assert view.source is not None  # noqa: S101
         scan = self.scan(view.source)
         parts = max(1, -(-self.engine.count(scan) // self.part_rows))
         if parts == 1:
-            return self._evaluate(view, scan, features, keys.table, Queries(keys.codes, instants))
+            asked = Asked(keys.table, Queries(keys.codes, instants))
+            return self._evaluate(view, scan, features, asked)
         found: list[Values] = []
         positions: list[Ints] = []
         for part in range(parts):
@@ -98,8 +100,8 @@ class Reader:
             codes = keys.codes[chosen]
             local = np.where(codes >= 0, codes // parts, -1)
             own = pa.array(np.arange(part, keys.count, parts, dtype=np.int64))
-            queries = Queries(local, instants[chosen])
-            found.append(self._evaluate(view, scan, features, keys.table.take(own), queries))
+            asked = Asked(keys.table.take(own), Queries(local, instants[chosen]))
+            found.append(self._evaluate(view, scan, features, asked))
             positions.append(chosen)
         order = np.argsort(np.concatenate(positions), kind="stable")
         return _concatenated(found).take(order)
@@ -123,26 +125,23 @@ class Reader:
         view: AnalyzedView,
         scan: Scan,
         features: Sequence[AnalyzedFeature],
-        keys: pa.Table,
-        queries: Queries,
+        asked: Asked,
     ) -> Values:
-        delay = view.view.data_delay
+        # The tick decides which row; its age counts from the reader's time (C9).
+        ttl = view.view.ttl if view.view.ticks is None else None
+        rules = Rules(view.view.data_delay, ttl, self.knowledge)
         windowed = [f for f in features if f.kind == "windowed"]
         sequences = [f for f in features if f.kind == "sequence"]
         lookups = [f for f in features if f.kind == "lookup"]
-        options = {"data_delay": delay, "knowledge": self.knowledge}
         if windowed:
-            return windowed_values(self.engine, scan, windowed, keys, queries, **options)
+            return windowed_values(self.engine, scan, windowed, asked, rules)
         found: list[Values] = []
         if sequences:
-            found.append(sequence_values(self.engine, scan, sequences, keys, queries, **options))
+            found.append(sequence_values(self.engine, scan, sequences, asked, rules))
         if lookups or not sequences:
-            ttl = view.view.ttl if view.view.ticks is None else None
-            found.append(
-                lookup_values(self.engine, scan, lookups, keys, queries, ttl=ttl, **options)
-            )
+            found.append(lookup_values(self.engine, scan, lookups, asked, rules))
         columns = {name: column for values in found for name, column in values.columns.items()}
-        return Values(columns, found[0].event_time, found[0].found)
+        return Values(columns, found[0].event_time, found[0].known_at, found[0].found)
 
     def _derived_view(
         self, view: AnalyzedView, wanted: Sequence[AnalyzedFeature], keys: Keys, instants: Ints
@@ -163,7 +162,7 @@ class Reader:
             found |= values.found
             times = np.where(values.found, values.event_time, event_time)
             event_time = np.minimum(event_time, times)
-        return Values(columns, np.where(found, event_time, instants), found)
+        return Values(columns, np.where(found, event_time, instants), instants, found)
 
 
 def visible(view: AnalyzedView, times: Ints) -> Ints:
@@ -179,7 +178,7 @@ def aged(view: AnalyzedView, values: Values, times: Ints) -> Values:
         return values
     fresh = values.found & (values.event_time >= times - ttl)
     columns = {name: nulled(column, fresh) for name, column in values.columns.items()}
-    return Values(columns, values.event_time, fresh)
+    return Values(columns, values.event_time, values.known_at, fresh)
 
 
 def closure(view: AnalyzedView, names: Iterable[str]) -> list[AnalyzedFeature]:
@@ -208,5 +207,6 @@ def _concatenated(parts: Sequence[Values]) -> Values:
     return Values(
         columns,
         np.concatenate([part.event_time for part in parts]),
+        np.concatenate([part.known_at for part in parts]),
         np.concatenate([part.found for part in parts]),
     )

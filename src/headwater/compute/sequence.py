@@ -14,9 +14,9 @@ from headwater.compute.engines.duckdb import DuckDBEngine, Scan
 from headwater.compute.facts import FactQuery, Facts, read_facts
 from headwater.compute.functions import call
 from headwater.compute.kernels.asof import last_row
-from headwater.compute.kernels.rows import Queries, Rows
+from headwater.compute.kernels.rows import Rows
 from headwater.compute.kernels.sequence import Replay, frame, lag, replay, smooth
-from headwater.compute.values import Values, evaluate, nulled, whole
+from headwater.compute.values import Asked, Rules, Values, evaluate, nulled, whole
 from headwater.compute.windowed import aggregation, to_arrow_column
 from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature
@@ -32,11 +32,8 @@ def sequence_values(
     engine: DuckDBEngine,
     scan: Scan,
     features: Sequence[AnalyzedFeature],
-    keys: pa.Table,
-    queries: Queries,
-    *,
-    data_delay: int,
-    knowledge: bool,
+    asked: Asked,
+    rules: Rules,
 ) -> Values:
     """The values of sequence features at (key, time), from all rows known by then."""
     needed = sorted({name for feature in features for name in feature.columns})
@@ -44,27 +41,27 @@ def sequence_values(
         engine,
         scan,
         FactQuery(
-            keys,
-            latest=int(queries.time.max()) if queries.time.size else 0,
+            asked.keys,
+            latest=int(asked.times.max()) if asked.times.size else 0,
             columns={f"column {name}": quote(name) for name in needed},
-            data_delay=data_delay,
-            knowledge=knowledge,
+            data_delay=rules.data_delay,
+            knowledge=rules.knowledge,
         ),
     )
     run = replay(facts.rows)
     emitted = np.flatnonzero(run.emit)
-    position = last_row(_emitted(facts.rows, run, emitted), queries)
+    position = last_row(_emitted(facts.rows, run, emitted), asked.queries)
     found = position >= 0
-    chosen = emitted[position] if emitted.size else np.zeros(position.size, dtype=np.int64)
     stage = _Stage.of(engine, facts, run, needed)
-    places = pa.array(chosen, mask=~found)
-    columns = {f.name: whole(stage.feature(f).take(places)) for f in features}
-    event_time = (
-        facts.rows.event_time[run.row[chosen]]
-        if emitted.size
-        else np.zeros(position.size, dtype=np.int64)
-    )
-    return Values(columns, event_time, found)
+    chosen = emitted[position[found]]
+    places = np.zeros(position.size, dtype=np.int64)
+    places[found] = chosen
+    taken = pa.array(places, mask=~found)
+    columns = {f.name: whole(stage.feature(f).take(taken)) for f in features}
+    event_time, known_at = np.zeros((2, position.size), dtype=np.int64)
+    event_time[found] = facts.rows.event_time[run.row[chosen]]
+    known_at[found] = run.available_at[chosen]
+    return Values(columns, event_time, known_at, found)
 
 
 def _emitted(rows: Rows, run: Replay, emitted: Ints) -> Rows:
@@ -111,7 +108,7 @@ class _Stage:
             name = f"part {canonical(inner)} rows {feature.feature.rows}"
             if name not in self.columns:
                 self.columns[name] = self._part(feature, inner)
-            tree = replace(tree, lambda node, a=inner, n=name: Column(n) if node == a else None)
+            tree = _put(tree, inner, Column(name))
         return self._scalar(feature.name, tree)
 
     def _scalar(self, name: str, tree: Node) -> pa.Array:
@@ -166,6 +163,10 @@ class _Stage:
             part = {name: self.columns[name].slice(start, end - start) for name in feature.columns}
             parts.append(call(feature, part, end - start))
         return pa.concat_arrays(parts)
+
+
+def _put(tree: Node, part: Node, column: Column) -> Node:
+    return replace(tree, lambda node: column if node == part else None)
 
 
 def _ordinal(segment: Ints) -> Ints:

@@ -12,12 +12,36 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import DuckDBEngine, first_line
+from headwater.compute.kernels.rows import Queries
 from headwater.definitions.types import to_arrow
 from headwater.errors import ComputeError
 from headwater.expressions.printing import quote, to_duckdb
 from headwater.expressions.tree import Column, Node
 
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for: keys (a table, its row number is the code) and (code, instant) pairs."""
+
+    keys: pa.Table
+    queries: Queries
+
+    @property
+    def times(self) -> Ints:
+        return self.queries.time
+
+
+@dataclass(frozen=True)
+class Rules:
+    """By which rules a view's rows are read: its delay and age, and whether C3 holds."""
+
+    data_delay: int = 0
+    ttl: int | None = None
+    knowledge: bool = True
+
+
 AS_OF = "as_of()"
 
 
@@ -27,18 +51,22 @@ class Values:
 
     `found` tells where there is a value at all (a row for a lookup, a known key for a window);
     `event_time` (microseconds) is that of the row, or the instant of evaluation; it means
-    nothing where `found` is false. Values are null there.
+    nothing where `found` is false. Values are null there. `known_at` tells when the value became
+    known.
     """
 
     columns: Mapping[str, pa.Array]
     event_time: Ints
+    known_at: Ints
     found: NDArray[np.bool_]
 
     def take(self, positions: Ints) -> Values:
         """The values of the given queries, in that order."""
         chosen = pa.array(positions)
         columns = {name: column.take(chosen) for name, column in self.columns.items()}
-        return Values(columns, self.event_time[positions], self.found[positions])
+        return Values(
+            columns, self.event_time[positions], self.known_at[positions], self.found[positions]
+        )
 
 
 def evaluate(

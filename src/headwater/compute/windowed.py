@@ -14,7 +14,7 @@ from headwater.compute.engines.duckdb import DuckDBEngine, Scan
 from headwater.compute.facts import FactQuery, Facts, read_facts
 from headwater.compute.kernels.rows import Aggregation, Column, Frame, Lists, Queries
 from headwater.compute.kernels.windows import aggregate
-from headwater.compute.values import Values, evaluate, nulled, whole
+from headwater.compute.values import Asked, Rules, Values, evaluate, nulled, whole
 from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature
 from headwater.expressions.printing import canonical, to_duckdb
@@ -92,13 +92,10 @@ def windowed_values(
     engine: DuckDBEngine,
     scan: Scan,
     features: Sequence[AnalyzedFeature],
-    keys: pa.Table,
-    queries: Queries,
-    *,
-    data_delay: int,
-    knowledge: bool,
+    asked: Asked,
+    rules: Rules,
 ) -> Values:
-    """The values of windowed features at (key, time); `keys` lists the keys by code.
+    """The values of windowed features at (key, time).
 
     A query whose key is -1 (a null part) has no value; any other has at least that of the empty
     window.
@@ -107,26 +104,25 @@ def windowed_values(
     trees = {f.name: leaves.outer(_tree(f), frame_of(f)) for f in features}
     needs_order = any(leaf.node.name in SKIPS_NULLS for leaf in leaves.leaves.values())
     back = reach(features)
-    first, last = _bounds(queries.time)
+    first, last = _bounds(asked.times)
     facts = read_facts(
         engine,
         scan,
         FactQuery(
-            keys,
+            asked.keys,
             latest=last,
             columns=leaves.columns,
             earliest=None if back is None else first - back,
-            data_delay=data_delay,
+            data_delay=rules.data_delay,
             ordered=needs_order,
-            knowledge=knowledge,
+            knowledge=rules.knowledge,
         ),
     )
-    columns = _aggregated(facts, queries, list(leaves.leaves.values()), _owner(features))
-    found = queries.key >= 0
-    computed = evaluate(engine, trees, columns, queries.time.size, as_of=queries.time)
-    return Values(
-        {name: nulled(column, found) for name, column in computed.items()}, queries.time, found
-    )
+    columns = _aggregated(facts, asked.queries, list(leaves.leaves.values()), _owner(features))
+    found = asked.queries.key >= 0
+    computed = evaluate(engine, trees, columns, asked.times.size, as_of=asked.times)
+    values = {name: nulled(column, found) for name, column in computed.items()}
+    return Values(values, asked.times, asked.times, found)
 
 
 def _tree(feature: AnalyzedFeature) -> Node:

@@ -1,0 +1,171 @@
+"""Sums over windows that are exact and rounded once, whatever the order of the rows.
+
+A float sum is the exact sum of its values, rounded to the nearest double (ties to even), as
+`math.fsum` gives it: values are cut into integer limbs of a fixed point, every limb is summed
+exactly in int64, and the limbs of each window are put together and rounded once. The method is
+that of Kulisch's long accumulator ("Computer Arithmetic and Validity", 2008), grown only as far
+as the values reach.
+
+`totals` stands for the windows: it takes one int64 per row and gives one int64 per window, the
+sum modulo 2**64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from headwater.compute.kernels.rows import Bool, Float64, Int64, Values
+from headwater.compute.kernels.sorting import bit_lengths
+from headwater.errors import ComputeError
+
+Totals = Callable[[Int64], Int64]
+
+_INT_BITS = 32
+_WINDOW = 62  # bits of an int64 that are gathered before rounding: 53, a guard, and room
+
+
+def int_sums(values: Int64, totals: Totals, label: str = "") -> Int64:
+    """Exact int64 sums. Raises ComputeError when a window's sum does not fit into int64."""
+    if _fits(values):
+        return totals(values)
+    high, low = _halves(values, totals)
+    if ((high < -(2**31)) | (high >= 2**31)).any():
+        name = f"'{label}'" if label else "a feature"
+        raise ComputeError(
+            f"{name}: the sum of a window does not fit into int64; cast the values to float64"
+        )
+    return (high << _INT_BITS) | low
+
+
+def int_sums_as_floats(values: Int64, totals: Totals) -> Float64:
+    """Exact sums of integers, rounded once to float64; no sum is too large."""
+    if _fits(values):
+        return totals(values).astype(np.float64)
+    return _rounded(list(_halves(values, totals)), _INT_BITS, 0)
+
+
+def float_sums(values: Float64, totals: Totals) -> Float64:
+    """Exact sums rounded once; zero is +0.0, NaN and infinities add up as in SQL."""
+    finite = np.isfinite(values)
+    if finite.all():
+        return _finite_sums(values, totals)
+    sums = _finite_sums(np.where(finite, values, 0.0), totals)
+    positive = totals((values == np.inf).astype(np.int64)) > 0
+    negative = totals((values == -np.inf).astype(np.int64)) > 0
+    missing = totals(np.isnan(values).astype(np.int64)) > 0
+    sums[positive] = np.inf
+    sums[negative] = -np.inf
+    sums[missing | (positive & negative)] = np.nan
+    return sums
+
+
+def _fits(values: Int64) -> bool:
+    if len(values) == 0:
+        return True
+    return max(int(values.max()), -int(values.min())) * len(values) < 2**63
+
+
+def _halves(values: Int64, totals: Totals) -> tuple[Int64, Int64]:
+    """The upper part and the lower 32 bits of each sum."""
+    low = totals(values & 0xFFFF_FFFF)
+    high = totals(values >> _INT_BITS) + (low >> _INT_BITS)
+    return high, low & 0xFFFF_FFFF
+
+
+def _finite_sums(values: Float64, totals: Totals) -> Float64:
+    # A window holds at most len(values) digits, so that their sum stays below 2**62.
+    bits = min(52, 62 - len(values).bit_length())
+    rest = values.copy()
+    top = _exponent(rest)
+    limbs = [totals(_cut(rest, top - bits))]
+    exponent = top
+    while rest.any():
+        # Empty limbs in between cost no pass over the rows.
+        skipped = (exponent - bits - _exponent(rest)) // bits
+        limbs.extend([np.zeros_like(limbs[0])] * skipped)
+        exponent -= bits * (skipped + 1)
+        limbs.append(totals(_cut(rest, exponent - bits)))
+    return _rounded(limbs, bits, exponent - bits)
+
+
+def _exponent(values: Float64) -> int:
+    """The least e with |value| < 2**e for every value."""
+    greatest = max(float(values.max()), -float(values.min())) if len(values) else 0.0
+    return int(np.frexp(greatest)[1])
+
+
+def _cut(rest: Float64, weight: int) -> Int64:
+    """Take the whole multiples of 2**weight out of the values, in place."""
+    digits = np.ldexp(rest, -weight)
+    np.trunc(digits, out=digits)
+    found = digits.astype(np.int64)
+    np.ldexp(digits, weight, out=digits)
+    rest -= digits
+    return found
+
+
+def _rounded(limbs: list[Int64], bits: int, lowest: int) -> Float64:
+    """The double nearest to sum(limb * 2**weight), weights falling by `bits` down to `lowest`."""
+    if len(limbs) == 1:
+        with np.errstate(over="ignore"):
+            return np.ldexp(limbs[0].astype(np.float64), lowest) + 0.0
+    digits, negative = _normal_digits(limbs, bits)
+    sums = _leading_bits(digits, bits, lowest)
+    return np.where(negative, -sums, sums) + 0.0
+
+
+def _normal_digits(limbs: list[Int64], bits: int) -> tuple[Int64, Bool]:
+    """Digits 0 <= d < 2**bits of the absolute values, and which sums are negative.
+
+    One more digit stands before the first limb, three zeros after the last.
+    """
+    digits = np.zeros((len(limbs) + 4, len(limbs[0])), dtype=np.int64)
+    digits[1:-3] = limbs
+    _carry(digits, bits)
+    negative = digits[0] < 0
+    if negative.any():
+        digits[:, negative] *= -1
+        _carry(digits, bits)
+    return digits, negative
+
+
+def _carry(digits: Int64, bits: int) -> None:
+    for place in range(len(digits) - 4, 0, -1):
+        digits[place - 1] += digits[place] >> bits
+        digits[place] &= (1 << bits) - 1
+
+
+def _leading_bits(digits: Int64, bits: int, lowest: int) -> Float64:
+    """Gather 62 leading bits, mark what is lost below them, and round once."""
+    used = digits != 0
+    lead = used.argmax(axis=0)
+    each = np.arange(digits.shape[1])
+    first = digits[lead, each]
+    length = bit_lengths(first)
+    gathered = np.zeros_like(first)
+    lost = np.logical_or.accumulate(used[::-1], axis=0)[::-1][
+        np.minimum(lead + 3, len(used) - 1), each
+    ]
+    room = _WINDOW - length + bits
+    for place in range(3):
+        digit = digits[np.minimum(lead + place, len(used) - 1), each]
+        up, down = np.maximum(room - bits, 0), np.minimum(np.maximum(bits - room, 0), bits)
+        gathered |= (digit << up) >> down
+        lost |= (digit & ((np.int64(1) << down) - 1)) != 0
+        room = up
+    weight = lowest + bits * (len(digits) - 4 - lead) + length - _WINDOW
+    with np.errstate(over="ignore"):
+        return np.ldexp((gathered | lost).astype(np.float64), weight)
+
+
+def variances(
+    sums: Float64, squares: Float64, counts: Int64, *, sample: bool
+) -> tuple[Float64, Values]:
+    """Variances from exact sums of x and of x * x, and which of them are not null."""
+    numbers = counts.astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        spread = squares - sums * sums / numbers
+        found = np.maximum(spread / (numbers - 1.0 if sample else numbers), 0.0)
+    return found, counts > (1 if sample else 0)

@@ -1,0 +1,105 @@
+"""Sorting by several integer columns, and numbers that sort as values do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from headwater.compute.kernels.rows import Bool, Float64, Int64, Values
+
+_MAGNITUDE = np.int64(0x7FFF_FFFF_FFFF_FFFF)
+_WIDE, _NARROW = 16, 8
+
+
+def order_by(*columns: Int64) -> Int64:
+    """The stable permutation that sorts by the columns, the most significant first.
+
+    A radix sort: numpy sorts 16-bit digits in linear time, which on machines without vector
+    sorting is several times faster than comparing 64-bit numbers.
+    """
+    wanted = list(columns)
+    while wanted and is_sorted(wanted[-1]):
+        wanted.pop()
+    found: Int64 | None = None
+    for column in reversed(_packed(wanted)):
+        for digit in _digits(column):
+            step = np.argsort(digit if found is None else digit[found], kind="stable")
+            found = step if found is None else found[step]
+    return np.arange(len(columns[0])) if found is None else found
+
+
+def is_sorted(column: Int64) -> bool:
+    return bool((column[1:] >= column[:-1]).all())
+
+
+def bit_lengths(numbers: Int64) -> Int64:
+    """Bits of each number, 0 <= number < 2**53."""
+    return np.frexp(numbers.astype(np.float64))[1].astype(np.int64)
+
+
+def _packed(columns: list[Int64]) -> list[tuple[Values, int]]:
+    """Columns counted from their smallest value, neighbours put together where 64 bits hold them.
+
+    With each the number of its bits; the most significant column first.
+    """
+    found: list[tuple[Values, int]] = []
+    for column in columns:
+        low, high = (int(column.min()), int(column.max())) if len(column) else (0, 0)
+        bits = (high - low).bit_length()
+        shifted = column.view(np.uint64) - np.uint64(low % 2**64)
+        if found and found[-1][1] + bits <= 64:
+            upper, upper_bits = found.pop()
+            found.append(((upper << np.uint64(bits)) | shifted, upper_bits + bits))
+        else:
+            found.append((shifted, bits))
+    return found
+
+
+def _digits(column: tuple[Values, int]) -> Iterator[Values]:
+    numbers, bits = column
+    done = 0
+    while done < bits:
+        narrow = bits - done <= _NARROW
+        yield (numbers >> np.uint64(done)).astype(np.uint8 if narrow else np.uint16)
+        done += _NARROW if narrow else _WIDE
+
+
+def to_codes(values: Values) -> Int64:
+    """Integers that sort as the values do: NaN greatest and one, -0.0 as 0.0, false < true."""
+    if values.dtype.kind != "f":
+        return values.astype(np.int64)
+    floats = values.astype(np.float64) + 0.0
+    missing = np.isnan(floats)
+    if missing.any():
+        floats[missing] = np.nan
+    return _flip(floats.view(np.int64))
+
+
+def from_codes(codes: Int64, dtype: np.dtype[Any]) -> Values:
+    """The values of codes that `to_codes` made of values of this type."""
+    if dtype.kind != "f":
+        return codes.astype(dtype)
+    floats: Float64 = _flip(codes).view(np.float64)
+    return floats.astype(dtype)
+
+
+def _flip(bits: Int64) -> Int64:
+    return bits ^ ((bits >> 63) & _MAGNITUDE)
+
+
+def starts_of_runs(*columns: Int64) -> Bool:
+    """True where a row of sorted columns differs from the row before it."""
+    found = np.zeros(len(columns[0]), dtype=np.bool_)
+    found[:1] = True
+    for column in columns:
+        found[1:] |= column[1:] != column[:-1]
+    return found
+
+
+def ranges(starts: Int64, counts: Int64) -> Int64:
+    """The numbers start, start + 1, ... of each range, one range after the other."""
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(starts - ends + counts, counts)

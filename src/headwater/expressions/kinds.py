@@ -1,0 +1,221 @@
+"""What one feature is: its kind, its type and its dependencies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from headwater.definitions.feature import Feature
+from headwater.definitions.types import FLOATS, INTEGERS, NUMBERS
+from headwater.errors import DefinitionError
+from headwater.expressions.analyzed import AnalyzedFeature, Kind
+from headwater.expressions.drafts import Draft, hint
+from headwater.expressions.hashes import Content, data_hash, serving_hash
+from headwater.expressions.tree import Aggregate, Cast, Column, Literal, Node
+from headwater.expressions.types import type_of
+from headwater.expressions.walk import (
+    aggregates_of,
+    columns_of,
+    replace,
+    sequence_calls_of,
+    uses,
+)
+
+
+def analyze_feature(
+    draft: Draft, feature: Feature, known: Mapping[str, AnalyzedFeature]
+) -> AnalyzedFeature:
+    tree = draft.trees[feature.name]
+    if tree is not None and _is_row_level(draft, feature, tree):
+        tree = _inline(draft, tree, known)
+    kind = _kind(draft, feature, tree)
+    dtype = _dtype(draft, feature, tree, known)
+    if tree is not None:
+        where = draft.where(feature.name)
+        found = type_of(tree, _types(draft, known), where)
+        if found != dtype:
+            tree = Cast(tree, dtype)
+    names = feature.function.inputs if feature.function is not None else ()
+    names = columns_of(tree) if tree is not None else names
+    columns = tuple(name for name in names if name in draft.schema)
+    inputs = tuple(name for name in names if name not in draft.schema)
+    _check_default(draft, feature, dtype)
+    content = Content(feature, kind, dtype, tree, tuple(known[name] for name in inputs))
+    values = data_hash(draft, content)
+    return AnalyzedFeature(
+        feature=feature,
+        view=draft.view.name,
+        kind=kind,
+        dtype=dtype,
+        tree=tree,
+        columns=columns,
+        inputs=inputs,
+        data_hash=values,
+        serving_hash=serving_hash(draft, feature, values),
+    )
+
+
+def _is_row_level(draft: Draft, feature: Feature, tree: Node) -> bool:
+    """Whether the expression works on rows, and not on the values of features alone."""
+    framed = feature.window is not None or feature.rows is not None
+    computes = bool(aggregates_of(tree) or sequence_calls_of(tree))
+    return framed or computes or any(name in draft.schema for name in columns_of(tree))
+
+
+def _inline(draft: Draft, tree: Node, known: Mapping[str, AnalyzedFeature]) -> Node:
+    """Put the expression of a row-level feature of this view where its name stands.
+
+    So an aggregate or a sequence may work on a lookup feature by its name. Where an expression
+    reads features alone it stays as it is: then their defaults count (C10).
+    """
+
+    def expand(node: Node) -> Node | None:
+        if not isinstance(node, Column) or node.name in draft.schema:
+            return None
+        found = known.get(node.name)
+        if found is None or found.view != draft.view.name or found.tree is None:
+            return None
+        return found.tree if found.kind in ("lookup", "sequence") else None
+
+    return replace(tree, expand)
+
+
+def _kind(draft: Draft, feature: Feature, tree: Node | None) -> Kind:
+    where = draft.where(feature.name)
+    if tree is None:
+        assert feature.function is not None  # noqa: S101
+        if draft.source is None:
+            raise DefinitionError(
+                f"{where}: a Python function computes from the rows of a source; "
+                f"view '{draft.view.name}' has none"
+            )
+        outside = [n for n in feature.function.inputs if n not in draft.schema]
+        if outside:
+            raise DefinitionError(
+                f"{draft.where(feature.name, 'function')}: input '{outside[0]}' is no column of "
+                f"source '{draft.source.name}'{hint(outside[0], draft.schema)}"
+            )
+        return "sequence" if feature.function.mode == "sequence" else "lookup"
+    aggregates, sequences = aggregates_of(tree), sequence_calls_of(tree)
+    names = columns_of(tree)
+    columns = [name for name in names if name in draft.schema]
+    features = [name for name in names if name not in draft.schema]
+    if uses(tree, "as_of") and draft.source is not None and draft.view.ticks is None:
+        raise DefinitionError(
+            f"{where}: as_of() is the time of reading, and a real_time view stores its values "
+            "earlier; use it in a view without 'source', or give this one ticks"
+        )
+    if feature.window is not None:
+        return _windowed(draft, feature, tree)
+    if feature.rows is not None or sequences:
+        if features:
+            raise DefinitionError(
+                f"{where}: '{features[0]}' is no column of the source; a sequence feature reads "
+                "columns and row-level features of its own view"
+            )
+        return "sequence"
+    if aggregates:
+        raise DefinitionError(
+            f"{where}: aggregate '{aggregates[0].name}' needs a frame; give window='7d' (or "
+            "'lifetime') for a window of time, or rows=20 for a number of rows"
+        )
+    if features and columns:
+        raise DefinitionError(
+            f"{where}: mixes the column '{columns[0]}' with the feature '{features[0]}'; make the "
+            "column a feature of its own first"
+        )
+    return "derived" if features or draft.source is None else "lookup"
+
+
+def _windowed(
+    draft: Draft,
+    feature: Feature,
+    tree: Node,
+) -> Kind:
+    where = draft.where(feature.name)
+    if draft.source is None:
+        raise DefinitionError(
+            f"{draft.where(feature.name, 'window')}: view '{draft.view.name}' has no source whose "
+            "rows a window could hold"
+        )
+    if sequence_calls_of(tree):
+        raise DefinitionError(f"{where}: a sequence function has no 'window'; use rows=")
+    if not aggregates_of(tree):
+        raise DefinitionError(
+            f"{where}: 'window' is given, but the expression holds no aggregate such as sum(...)"
+        )
+    outside = columns_of(_without_aggregates(tree))
+    stray = [name for name in outside if name in draft.schema]
+    if stray:
+        raise DefinitionError(
+            f"{where}: column '{stray[0]}' stands outside an aggregate; a window has many rows"
+        )
+    if outside:
+        raise DefinitionError(
+            f"{where}: mixes an aggregate with the feature '{outside[0]}'; name the aggregate as a "
+            "feature of its own, then combine the two in a feature without 'window'"
+        )
+    for aggregate in aggregates_of(tree):
+        inner = [n for part in (*aggregate.args, aggregate.where) if part for n in columns_of(part)]
+        alien = [name for name in inner if name not in draft.schema]
+        if alien:
+            raise DefinitionError(
+                f"{where}: '{alien[0]}' inside an aggregate is no column of source "
+                f"'{draft.source.name}'{hint(alien[0], draft.schema)}"
+            )
+        if any(
+            part is not None and uses(part, "as_of") for part in (*aggregate.args, aggregate.where)
+        ):
+            raise DefinitionError(
+                f"{where}: as_of() can't stand inside an aggregate; use it outside"
+            )
+    return "windowed"
+
+
+def _without_aggregates(tree: Node) -> Node:
+    return replace(tree, lambda n: Literal(None, "null") if isinstance(n, Aggregate) else None)
+
+
+def _types(draft: Draft, known: Mapping[str, AnalyzedFeature]) -> dict[str, str]:
+    return {**{name: f.dtype for name, f in known.items()}, **draft.schema}
+
+
+def _dtype(
+    draft: Draft, feature: Feature, tree: Node | None, known: Mapping[str, AnalyzedFeature]
+) -> str:
+    if tree is None:
+        assert feature.function is not None  # noqa: S101
+        found = feature.function.output
+    else:
+        found = type_of(tree, _types(draft, known), draft.where(feature.name))
+    if feature.dtype is None:
+        if found == "null":
+            raise DefinitionError(
+                f"{draft.where(feature.name, 'dtype')}: the expression is always null; give a type"
+            )
+        return found
+    fits = found in (feature.dtype, "null")
+    if not fits and not (feature.dtype in NUMBERS and found in NUMBERS and tree is not None):
+        raise DefinitionError(
+            f"{draft.where(feature.name, 'dtype')}: is {feature.dtype}, but the definition gives "
+            f"{found}; write a cast (x::{feature.dtype}) or declare {found}"
+        )
+    return feature.dtype
+
+
+def _check_default(draft: Draft, feature: Feature, dtype: str) -> None:
+    value = feature.default
+    if value is None:
+        return
+    python: dict[str, type | tuple[type, ...]] = {
+        **dict.fromkeys(INTEGERS, int),
+        **dict.fromkeys(FLOATS, (int, float)),
+        "bool": bool,
+        "string": str,
+    }
+    expected = python.get(dtype)
+    wrong_bool = isinstance(value, bool) and dtype != "bool"
+    if expected is None or not isinstance(value, expected) or wrong_bool:
+        raise DefinitionError(
+            f"{draft.where(feature.name, 'default')}: {value!r} does not fit the type {dtype}"
+            + ("" if expected is not None else "; only bool, numbers and strings have defaults")
+        )
