@@ -103,12 +103,11 @@ class Oracle:
         return derived(feature, readings, evaluation.at)
 
     def _input(self, view: View, name: str, row: Row, evaluation: Evaluation) -> Reading:
-        """An input at the tick (or instant): one of the same view shares its evaluation."""
+        """An input at the tick (or instant): one of the same view is what its reader sees now."""
         home, feature = self.find(name)
         if home is not view:
             return self.value(name, row, evaluation.at)
-        own = evaluation._replace(read_at=evaluation.at)
-        return with_default(feature, self.evaluate(view, feature, row, own))
+        return with_default(feature, self.evaluate(view, feature, row, evaluation))
 
 
 def derived(feature: Feature, readings: Mapping[str, Reading], at: int) -> Reading:

@@ -84,14 +84,10 @@ class Online:
         if view.name not in self._ticks:
             return NOTHING
         tick = self._ticks[view.name]
-        ages = feature.kind in ("lookup", "sequence")
-        evaluation = Evaluation(
-            tick,
-            tick + microseconds(view.data_delay) if self.oracle.knowledge else None,
-            instant if ages else tick,
-        )
-        reading = self.oracle.evaluate(view, feature, row, evaluation)
-        if not ages and view.ttl is not None and tick < instant - microseconds(view.ttl):
+        known_until = tick + microseconds(view.data_delay) if self.oracle.knowledge else None
+        reading = self.oracle.evaluate(view, feature, row, Evaluation(tick, known_until, instant))
+        windowed = any(other.kind == "windowed" for other in view.features)
+        if windowed and view.ttl is not None and tick < instant - microseconds(view.ttl):
             return Reading(None, "OUTSIDE_MAX_AGE", reading.event_time)
         return reading
 

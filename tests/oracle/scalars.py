@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Function:
     template: str
     call: Callable[..., Any]
 
     def __call__(self, *values: Any) -> Any:
         return self.call(*values)
+
+    def __repr__(self) -> str:
+        return self.template
 
 
 def strict(call: Callable[..., Any]) -> Callable[..., Any]:

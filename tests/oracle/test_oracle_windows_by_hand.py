@@ -289,6 +289,13 @@ class TestDerivedC10:
         view = View("v", features, source, ("k",), Ticks("1h"), "10m")
         assert Oracle([view]).value("y", {"k": "a"}, HOUR + 10 * MINUTE).value == 10
 
+    def test_siblings_are_aged_as_their_reader_sees_them(self):
+        # At 1h30 x is 90 minutes old: just within its ttl, and gone a microsecond later.
+        features = (Feature("x", X, default=7), Feature("y", Apply(ADD, Input("x"), Input("x"))))
+        view = View("v", features, events(("a", 0, 5)), ("k",), Ticks("1h"), ttl="90m")
+        assert Oracle([view]).value("y", {"k": "a"}, 90 * MINUTE).value == 10
+        assert Oracle([view]).value("y", {"k": "a"}, 90 * MINUTE + 1).value == 14
+
     def test_as_of_is_t_or_the_tick(self):
         source = events(("a", 0, 1))
         assert read(Feature("f", AsOf()), source, 90 * MINUTE).value == datetime(
