@@ -289,12 +289,15 @@ def _read(dotted: str, value: Any, where: str, spelt: Callable[[str], str]) -> t
 
 
 def _hint(dotted: str, spelt: Callable[[str], str]) -> str:
-    section, _, _ = dotted.partition(".")
-    if section in SECTIONS:
-        near = near_miss(spelt(dotted), map(spelt, SECTIONS[section]))
-        return near or f" (settings: {', '.join(map(spelt, SECTIONS[section]))})"
-    near = near_miss(spelt(dotted), map(spelt, [*LEAVES, *SECTIONS]))
-    return near or f" (sections: {', '.join(map(spelt, ['project', *SECTIONS]))})"
+    section, _, name = dotted.partition(".")
+    if section not in SECTIONS:
+        near = near_miss(spelt(dotted), map(spelt, [*LEAVES, *SECTIONS]))
+        return near or f" (sections: {', '.join(map(spelt, ['project', *SECTIONS]))})"
+    leaves = SECTIONS[section]
+    # The section's own name is no likeness: it is in all of them.
+    if near_miss(name, (leaf.partition(".")[2] for leaf in leaves)):
+        return near_miss(spelt(dotted), map(spelt, leaves))
+    return f" (settings: {', '.join(map(spelt, leaves))})"
 
 
 def _built(root: Path, given: Mapping[str, Any]) -> Settings:
