@@ -1,0 +1,72 @@
+"""Executes a plan: immutable objects first, then one compare-and-set of the head (C15)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headwater.errors import ConflictError, DefinitionError
+from headwater.registry.audit import changes_since
+from headwater.registry.explain import summarize
+from headwater.registry.head import Head
+from headwater.registry.kinds import Commit, now_us, unpack
+from headwater.registry.plan import Plan
+from headwater.registry.store import Registry
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What an apply did: the project's generation, and whether it is a new one."""
+
+    project: str
+    generation: int
+    changed: bool
+    summary: str
+
+
+def apply_plan(registry: Registry, plan: Plan, *, author: str, at: int | None = None) -> Applied:
+    """Make the project what the plan says; a plan that is applied already changes nothing.
+
+    `at` is the time in microseconds UTC, now unless given. A crash leaves the project before or
+    after; what it left unreferenced is used by the next apply. Raises DefinitionError for a plan
+    with errors, and ConflictError, which says who changed what, for one of another generation.
+    """
+    if plan.errors:
+        raise DefinitionError("\n".join(plan.errors))
+    head = registry.head(plan.project)
+    if _is_applied(plan, head):
+        return Applied(plan.project, head.generation, changed=False, summary="no changes")
+    if head.generation != plan.base_generation:
+        raise _conflict(registry, plan)
+    registry.put(plan.project, unpack(plan.puts))
+    commit = _commit(plan, author, now_us() if at is None else at)
+    try:
+        registry.compare_and_set_head(plan.project, plan.base_generation, plan.head, commit)
+    except ConflictError:
+        raise _conflict(registry, plan) from None
+    return Applied(plan.project, plan.head.generation, changed=True, summary=commit.summary)
+
+
+def _is_applied(plan: Plan, head: Head) -> bool:
+    """Whether the project is what the plan makes it, be it by this very plan."""
+    return head == plan.head
+
+
+def _commit(plan: Plan, author: str, at: int) -> Commit:
+    return Commit(
+        generation=plan.head.generation,
+        author=author,
+        at=at,
+        summary=summarize(plan),
+        objects=plan.objects,
+        features=plan.features,
+        revisions=tuple(change for change in plan.revisions if change.action != "kept"),
+    )
+
+
+def _conflict(registry: Registry, plan: Plan) -> ConflictError:
+    since = changes_since(registry, plan.project, plan.base_generation)
+    lines = "".join(f"\n  {line}" for line in since)
+    return ConflictError(
+        f"project '{plan.project}': the plan was made at generation {plan.base_generation}, and "
+        f"the project has changed since; plan again{':' if lines else ''}{lines}"
+    )

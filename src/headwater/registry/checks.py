@@ -1,0 +1,55 @@
+"""What a plan refuses, so that nothing that was applied is left without what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headwater.definitions.rules import BUILT_RULES
+from headwater.errors import NotFoundError
+from headwater.expressions.analyzed import AnalyzedProject
+from headwater.registry.head import Head
+from headwater.registry.state import resolve
+
+
+def plan_errors(desired: AnalyzedProject, after: Head) -> Iterable[str]:
+    """One line for each reason why a project can't become what is wanted."""
+    yield from _broken_inputs(desired, after)
+    yield from _broken_services(desired, after)
+    yield from _unbuilt_rules(desired)
+
+
+def _broken_inputs(desired: AnalyzedProject, after: Head) -> Iterable[str]:
+    features = desired.features()
+    for feature in features.values():
+        for name in feature.inputs:
+            if name in features:
+                continue
+            gone = "which this plan removes" if name in after.features else "which does not exist"
+            yield f"feature '{feature.name}' reads feature '{name}', {gone}"
+
+
+def _broken_services(desired: AnalyzedProject, after: Head) -> Iterable[str]:
+    for service in desired.services.values():
+        for ref in service.features:
+            entry = after.features.get(ref.feature)
+            if entry is not None and entry.status == "archived":
+                yield (
+                    f"feature service '{service.name}' reads feature '{ref.feature}', which this "
+                    "plan removes; take it out of the service first"
+                )
+                continue
+            try:
+                resolve(after, ref)
+            except NotFoundError as error:
+                yield f"feature service '{service.name}': {error}"
+
+
+def _unbuilt_rules(desired: AnalyzedProject) -> Iterable[str]:
+    for feature in desired.features().values():
+        for rule in feature.feature.validation_rules:
+            if not rule.is_built:
+                yield (
+                    f"feature '{feature.name}': field 'validation_rules': rule "
+                    f"'{rule.rule_type}' is not built, so it could not be checked "
+                    f"(built: {', '.join(BUILT_RULES)})"
+                )

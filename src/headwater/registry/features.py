@@ -1,0 +1,235 @@
+"""Features in a plan: the version that each one gets, why, and where its values live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
+from headwater.registry.base import Base
+from headwater.registry.changes import Bump, Downstream, FeatureChange, FieldChange
+from headwater.registry.diff import DESCRIBES, field_changes, same_rules
+from headwater.registry.graph import Readers
+from headwater.registry.head import APPLIED, FeatureEntry, VersionEntry
+from headwater.registry.kinds import FeatureVersion, content_key
+from headwater.registry.versions import FIRST, judge, next_version
+
+ObjectFields = Mapping[tuple[str, str], tuple[FieldChange, ...]]
+_VALUES = (
+    "expression",
+    "function",
+    "window",
+    "tail_hop",
+    "offset",
+    "rows",
+    "min_rows",
+    "dtype",
+    "kind",
+)
+_VIEW_VALUES = ("entity", "source", "update_frequency", "at", "timezone", "data_delay")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a plan makes of one feature: its new entry, and what it tells and stores about it."""
+
+    entry: FeatureEntry
+    change: FeatureChange | None = None
+    version: FeatureVersion | None = None
+
+
+class FeaturePlanner:
+    """Compares the wanted features of a project with those of its head.
+
+    `fields` holds the field changes of the objects (entities, sources, views) that change.
+    """
+
+    def __init__(
+        self, base: Base, desired: AnalyzedProject, fields: ObjectFields, readers: Readers
+    ) -> None:
+        self._base = base
+        self._fields = fields
+        self._readers = readers
+        self._desired = desired
+        self._stored = base.features()
+        self._generation = base.head.generation + 1
+        self._touched = {
+            name
+            for name, feature in desired.features().items()
+            if name in base.versions and base.versions[name].serving_hash != feature.serving_hash
+        }
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """Every feature of the head after the plan, by name."""
+        found = dict(self._removed())
+        for view in self._desired.views.values():
+            for feature in view.features:
+                known = feature.name in self._base.versions
+                made = self._next(view, feature) if known else self._first(view, feature)
+                found[feature.name] = made
+        return {name: found[name] for name in sorted(found)}
+
+    def _removed(self) -> Iterable[tuple[str, Outcome]]:
+        wanted = self._desired.features()
+        for name, entry in self._base.head.features.items():
+            if name in wanted:
+                continue
+            if entry.status not in APPLIED:
+                yield name, Outcome(entry)
+                continue
+            gone = FeatureEntry(entry.view, entry.current, entry.versions, "archived")
+            change = FeatureChange(
+                "removed",
+                name,
+                entry.view,
+                old_version=entry.current,
+                downstream=self._readers.of_features([name]),
+            )
+            yield name, Outcome(gone, change)
+
+    def _first(self, view: AnalyzedView, feature: AnalyzedFeature) -> Outcome:
+        version = _version(view, feature, FIRST, None, "")
+        entry = FeatureEntry(view.name, FIRST, {FIRST: self._entry(view, version)})
+        change = FeatureChange(
+            "added", feature.name, view.name, new_version=FIRST, dtype=feature.dtype
+        )
+        return Outcome(entry, change, version)
+
+    def _next(self, view: AnalyzedView, feature: AnalyzedFeature) -> Outcome:
+        entry = self._base.head.features[feature.name]
+        old = self._base.versions[feature.name]
+        same_data = old.data_hash == feature.data_hash
+        bump = judge(
+            data=not same_data,
+            serving=old.serving_hash != feature.serving_hash,
+            rules=not same_rules(old.definition, feature.feature.to_dict()),
+        )
+        fields = self._field_changes(entry, old, feature)
+        reason = self._reason(view, feature, bump, fields)
+        versions = _moved(entry, view.revision) if same_data else entry.versions
+        current, version = entry.current, None
+        if bump is not None:
+            current = next_version(entry.versions, bump)
+            version = _version(view, feature, current, bump, reason)
+            made = self._entry(view, version)
+            if same_data:  # it has all the homes of the version that it replaces
+                made = replace(versions[entry.current], object=made.object, since=made.since)
+            versions = {**versions, current: made}
+        back = entry.status == "archived"
+        after = FeatureEntry(view.name, current, versions, "active" if back else entry.status)
+        if not (back or bump or fields):
+            return Outcome(after)
+        change = FeatureChange(
+            "added" if back else "changed",
+            feature.name,
+            view.name,
+            old_version=entry.current,
+            new_version=current,
+            dtype=feature.dtype,
+            bump=bump,
+            reason=f"comes back; {reason}" if back else reason,
+            fields=fields,
+            downstream=self._readers.of_features([feature.name]) if bump else Downstream(),
+        )
+        return Outcome(after, change, version)
+
+    def _entry(self, view: AnalyzedView, version: FeatureVersion) -> VersionEntry:
+        return VersionEntry(content_key(version), view.revision, version.name, self._generation)
+
+    def _field_changes(
+        self, entry: FeatureEntry, old: FeatureVersion, feature: AnalyzedFeature
+    ) -> tuple[FieldChange, ...]:
+        after = feature.feature.to_dict()
+        stored = self._stored.get(feature.name)
+        if stored is not None:
+            before = stored.to_dict()
+        else:  # its view's definition is what it was, unless it comes back
+            before = old.definition if entry.status == "archived" else after
+        skip = {"dtype"} if old.dtype != feature.dtype else set()
+        found = field_changes(before, after, skip=skip)
+        seen = (
+            ("view", entry.view, feature.view),
+            ("kind", old.kind, feature.kind),
+            ("dtype", old.dtype, feature.dtype),
+        )
+        return found + tuple(FieldChange(*item) for item in seen if item[1] != item[2])
+
+    def _reason(
+        self,
+        view: AnalyzedView,
+        feature: AnalyzedFeature,
+        bump: Bump | None,
+        fields: tuple[FieldChange, ...],
+    ) -> str:
+        names = [change.field for change in fields]
+        if bump == "major":
+            causes = "; ".join(self._value_causes(view, feature, names))
+            return f"its values change: {causes or 'its canonical definition'}"
+        if bump == "minor":
+            return f"the same values, served otherwise: {self._serving_causes(view, names)}"
+        if bump == "patch":
+            return "the same values, other validation rules"
+        if any(name in _VALUES for name in names):
+            return "written otherwise, with the same meaning"
+        return f"the same values: only {', '.join(names)}" if names else "as it was"
+
+    def _value_causes(
+        self, view: AnalyzedView, feature: AnalyzedFeature, names: list[str]
+    ) -> Iterable[str]:
+        own = [name for name in names if name in _VALUES]
+        if own:
+            yield ", ".join(own)
+        yield from self._cause("view", view.name, _VIEW_VALUES)
+        yield from self._cause("entity", view.view.entity_name, ("join_keys",))
+        described = self._fields.get(("source", view.view.source_name or ""), ())
+        yield from self._cause(
+            "source",
+            view.view.source_name,
+            tuple(c.field for c in described if c.field not in DESCRIBES),
+        )
+        inputs = [name for name in feature.inputs if name in self._touched]
+        if inputs:
+            yield f"input {', '.join(inputs)}"
+
+    def _serving_causes(self, view: AnalyzedView, names: list[str]) -> str:
+        causes = ["default"] if "default" in names else []
+        return "; ".join([*causes, *self._cause("view", view.name, ("ttl",))]) or "ttl, default"
+
+    def _cause(self, kind: str, name: str | None, fields: tuple[str, ...]) -> Iterable[str]:
+        changed = self._fields.get((kind, name or ""), ())
+        found = [change.field for change in changed if change.field in fields]
+        if found:
+            yield f"{', '.join(found)} of {kind} '{name}'"
+
+
+def _version(
+    view: AnalyzedView, feature: AnalyzedFeature, version: str, bump: Bump | None, reason: str
+) -> FeatureVersion:
+    definition: dict[str, Any] = feature.feature.to_dict()
+    return FeatureVersion(
+        name=feature.name,
+        version=version,
+        view=view.name,
+        kind=feature.kind,
+        dtype=feature.dtype,
+        data_hash=feature.data_hash,
+        serving_hash=feature.serving_hash,
+        definition=definition,
+        ttl=view.view.ttl,
+        columns=feature.columns,
+        inputs=feature.inputs,
+        bump=bump,
+        reason=reason,
+    )
+
+
+def _moved(entry: FeatureEntry, revision: str) -> dict[str, VersionEntry]:
+    """The versions, with those whose values are the current one's in the view's new revision."""
+    home = entry.versions[entry.current].home
+    return {
+        name: found.moved(revision) if found.home == home and home[0] != revision else found
+        for name, found in entry.versions.items()
+    }

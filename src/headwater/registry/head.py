@@ -1,0 +1,111 @@
+"""The head document of a project: names to contents, versions to homes. One per project.
+
+Everything else that the registry keeps is immutable and found by the hash of its content. What
+is current is what the head points to, so replacing the head is the commit of an apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+Status = Literal["draft", "active", "deprecated", "archived"]
+APPLIED: frozenset[str] = frozenset({"active", "deprecated"})
+EARLIER_HOMES = 4
+
+
+class VersionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One version of a feature: its content and the column that holds its values.
+
+    `object` is the key of its FeatureVersion, (`revision`, `column`) its home, `since` the
+    generation that made it. `earlier` are former homes with the same values, newest first: what
+    is served from them stays right until the home has been filled. `after` is the version behind
+    which this one sorts where its own name doesn't say (a rollback).
+    """
+
+    object: str
+    revision: str
+    column: str
+    since: int
+    earlier: tuple[str, ...] = ()
+    after: str | None = None
+
+    @property
+    def home(self) -> tuple[str, str]:
+        return self.revision, self.column
+
+    def moved(self, revision: str) -> VersionEntry:
+        """The same version with its values in another revision, of equal content."""
+        kept = [home for home in (self.revision, *self.earlier) if home != revision]
+        return msgspec.structs.replace(self, revision=revision, earlier=tuple(kept[:EARLIER_HOMES]))
+
+
+class FeatureEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A feature: its view, its current version, every version it has had, its status.
+
+    A feature that was removed stays as `archived`, so that its name and numbers are not reused
+    for something else.
+    """
+
+    view: str
+    current: str
+    versions: dict[str, VersionEntry]
+    status: Status = "active"
+
+
+class ViewEntry(msgspec.Struct, frozen=True):
+    """A view: the key of its definition, and the revision that it computes."""
+
+    object: str
+    revision: str
+
+
+class RevisionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A revision that may have data; `stored` tells whether runs write its values.
+
+    `inputs` are the feature versions of other views that it reads (`name@version`), `since` and
+    `retired` the generations in which it came up and in which nothing reached it any more.
+    """
+
+    view: str
+    since: int
+    stored: bool = True
+    inputs: tuple[str, ...] = ()
+    retired: int | None = None
+
+
+class Head(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a project is at one generation; names are sorted.
+
+    `entities`, `sources` and `services` map names to the keys of their definitions.
+    """
+
+    generation: int = 0
+    entities: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    views: dict[str, ViewEntry] = {}
+    services: dict[str, str] = {}
+    features: dict[str, FeatureEntry] = {}
+    revisions: dict[str, RevisionEntry] = {}
+
+    def applied(self) -> Mapping[str, FeatureEntry]:
+        """The features that definitions declare now: neither drafts nor removed ones."""
+        return {name: found for name, found in self.features.items() if found.status in APPLIED}
+
+    def same_content(self, other: Head) -> bool:
+        """Whether both say the same, whatever their generations."""
+        return msgspec.structs.replace(self, generation=other.generation) == other
+
+    def live_revisions(self) -> tuple[str, ...]:
+        """The revisions that views, or versions to which services are pinned, read now."""
+        return tuple(name for name, entry in self.revisions.items() if entry.retired is None)
+
+
+def encode_head(head: Head) -> str:
+    return msgspec.json.encode(head).decode()
+
+
+def decode_head(text: str) -> Head:
+    return msgspec.json.decode(text, type=Head)

@@ -1,0 +1,226 @@
+"""The kinds of objects that a registry keeps, each declared once: key, text form, indexed fields.
+
+A new kind is a class and one entry in `KINDS`; a backend that indexes its fields adds a table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from headwater.definitions.base import Definition
+from headwater.definitions.entity import Entity
+from headwater.definitions.service import FeatureService
+from headwater.definitions.source import Source
+from headwater.definitions.view import FeatureView
+from headwater.errors import HeadwaterError, StoreError
+from headwater.registry.changes import Bump, FeatureChange, ObjectChange, RevisionChange
+
+RunStatus = Literal["running", "done", "failed"]
+
+
+class FeatureVersion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one version of a feature is, for ever.
+
+    `definition` holds the fields of the Feature as declared, `ttl` (microseconds) that of its
+    view; `columns` and `inputs` are the source's columns and the features that it reads.
+    """
+
+    name: str
+    version: str
+    view: str
+    kind: str
+    dtype: str
+    data_hash: str
+    serving_hash: str
+    definition: dict[str, Any]
+    ttl: int | None = None
+    columns: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    bump: Bump | None = None
+    reason: str = ""
+
+
+class RevisionColumn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One feature of a revision, as the analysis of its view found it."""
+
+    name: str
+    kind: str
+    dtype: str
+    data_hash: str
+    columns: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+
+
+class Revision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is needed to analyse and compute a view again as it was: `revision` is its key.
+
+    `entity`, `source` and `view` are definitions as JSON without what is not data (descriptions,
+    rules); `columns` is the source's schema, `inputs` maps the views that it reads, directly or
+    not, to their revisions, `features` stand in dependency order.
+    """
+
+    revision: str
+    name: str
+    view: dict[str, Any]
+    features: tuple[RevisionColumn, ...]
+    stored: bool
+    entity: dict[str, Any] | None = None
+    source: dict[str, Any] | None = None
+    columns: dict[str, str] = {}
+    inputs: dict[str, str] = {}
+
+
+class Run(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One run of the pipeline over one revision; times are microseconds UTC.
+
+    It covers the interval [start, end) or the `tick`; `snapshot` says which rows of the source
+    it saw, `published_at` when its values became visible.
+    """
+
+    id: str
+    operation: str
+    view: str
+    revision: str
+    started_at: int
+    status: RunStatus = "running"
+    start: int | None = None
+    end: int | None = None
+    tick: int | None = None
+    snapshot: str = ""
+    rows: int = 0
+    finished_at: int | None = None
+    published_at: int | None = None
+    error: str | None = None
+
+
+class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One apply in the audit trail: who changed what, from what to what, and when."""
+
+    generation: int
+    author: str
+    at: int
+    summary: str
+    objects: tuple[ObjectChange, ...] = ()
+    features: tuple[FeatureChange, ...] = ()
+    revisions: tuple[RevisionChange, ...] = ()
+
+
+Stored = Entity | Source | FeatureView | FeatureService | FeatureVersion | Revision | Run | Commit
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """How objects of one class are kept.
+
+    `key` is unique in a project; `indexed` are the attributes by which `list` may select and
+    `order` the one by which it sorts (None: when it was stored). A mutable object may be put
+    again under its key; any other is written once and never changed.
+    """
+
+    name: str
+    type: type[T]
+    key: Callable[[T], str]
+    indexed: tuple[str, ...] = ("name",)
+    order: str | None = None
+    mutable: bool = False
+
+    def encode(self, item: T) -> str:
+        """The object as JSON text; the order of its fields and keys is kept."""
+        content = item.to_dict() if isinstance(item, Definition) else item
+        return msgspec.json.encode(content).decode()
+
+    def decode(self, text: str) -> T:
+        """The object that `encode` wrote. Raises StoreError where it can't be read."""
+        try:
+            if issubclass(self.type, Definition):
+                return self.type.from_dict(msgspec.json.decode(text))
+            return msgspec.json.decode(text, type=self.type)
+        except (msgspec.MsgspecError, HeadwaterError) as error:
+            raise StoreError(f"{self.name}: the stored text can't be read: {error}") from None
+
+
+def content_key(item: Definition | FeatureVersion) -> str:
+    """The SHA-256 of an object's text, which is the key of what is immutable."""
+    return hashlib.sha256(kind_of(type(item)).encode(item).encode()).hexdigest()
+
+
+KINDS: dict[type[Any], Kind[Any]] = {
+    kind.type: kind
+    for kind in (
+        Kind("entity", Entity, content_key),
+        Kind("source", Source, content_key),
+        Kind("view", FeatureView, content_key),
+        Kind("service", FeatureService, content_key),
+        Kind("feature_version", FeatureVersion, content_key),
+        Kind("revision", Revision, lambda item: item.revision),
+        Kind(
+            "run",
+            Run,
+            lambda item: item.id,
+            indexed=("view", "revision", "operation", "status", "started_at"),
+            order="started_at",
+            mutable=True,
+        ),
+        Kind(
+            "commit",
+            Commit,
+            lambda item: str(item.generation),
+            indexed=("generation", "author", "at"),
+            order="generation",
+        ),
+    )
+}
+_BY_NAME = {kind.name: kind for kind in KINDS.values()}
+
+
+def kind_of(cls: type[T]) -> Kind[T]:
+    """How objects of a class are kept. Raises TypeError for a class that no registry keeps."""
+    found = KINDS.get(cls)
+    if found is None:
+        raise TypeError(f"a registry keeps no {cls.__name__}")
+    return found
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """An object as text, with its kind and key: how a plan carries it."""
+
+    kind: str
+    key: str
+    body: str
+
+
+def pack(item: Stored) -> Packed:
+    kind: Kind[Any] = kind_of(type(item))
+    return Packed(kind.name, kind.key(item), kind.encode(item))
+
+
+def unpack(packed: Iterable[Packed]) -> list[Stored]:
+    """The objects of a plan. Raises StoreError when a text is not that of its key."""
+    found = []
+    for item in packed:
+        kind = _BY_NAME.get(item.kind)
+        if kind is None:
+            raise StoreError(f"a registry keeps no '{item.kind}'")
+        decoded = kind.decode(item.body)
+        if kind.key(decoded) != item.key:
+            raise StoreError(f"{item.kind} '{item.key}': the text is not that of this key")
+        found.append(decoded)
+    return found
+
+
+def now_us() -> int:
+    """The time in microseconds UTC."""
+    return time.time_ns() // 1_000
+
+
+def new_id(at: int) -> str:
+    """A name for something that happened at a time; later ones sort behind earlier ones."""
+    return f"{at:016x}-{secrets.token_hex(6)}"

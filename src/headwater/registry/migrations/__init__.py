@@ -1,0 +1,1 @@
+"""Numbered migrations of a SQL registry, run by Alembic."""

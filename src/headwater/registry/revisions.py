@@ -1,0 +1,182 @@
+"""Revisions in a plan: which ones come, stay and go, and what has to be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
+from headwater.registry.changes import Backfill, FeatureChange, RevisionChange
+from headwater.registry.diff import DESCRIBES
+from headwater.registry.head import FeatureEntry, Head, RevisionEntry
+from headwater.registry.kinds import Revision, RevisionColumn
+from headwater.registry.versions import known_version
+
+_FEATURE_NOT_DATA = (*DESCRIBES, "validation_rules", "duckdb_table", "duckdb_view")
+_SHOWN = 5
+
+
+def revision_of(view: AnalyzedView, desired: AnalyzedProject) -> Revision:
+    """The immutable form of a view."""
+    content = _without(view.view.to_dict(), DESCRIBES)
+    content["features"] = [_without(f, _FEATURE_NOT_DATA) for f in content["features"]]
+    columns = (
+        RevisionColumn(f.name, f.kind, f.dtype, f.data_hash, f.columns, f.inputs)
+        for f in view.features
+    )
+    return Revision(
+        revision=view.revision,
+        name=view.name,
+        view=content,
+        features=tuple(columns),
+        stored=view.stored,
+        entity=_without(view.entity.to_dict(), DESCRIBES) if view.entity else None,
+        source=_without(view.source.to_dict(), DESCRIBES) if view.source else None,
+        columns=dict(view.columns),
+        inputs={name: desired.views[name].revision for name in _views_read(view, desired)},
+    )
+
+
+def _views_read(view: AnalyzedView, desired: AnalyzedProject) -> list[str]:
+    """The names of the views that one reads, directly or not."""
+    seen: set[str] = set()
+    waiting = list(view.inputs)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(desired.views[name].inputs)
+    return sorted(seen)
+
+
+def _without(definition: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    return {name: value for name, value in definition.items() if name not in fields}
+
+
+def next_revisions(
+    head: Head, desired: AnalyzedProject, features: Mapping[str, FeatureEntry], generation: int
+) -> dict[str, RevisionEntry]:
+    """The head's revisions after the plan: those that something reads live, the others retired."""
+    entries = {
+        **head.revisions,
+        **{
+            view.revision: RevisionEntry(
+                view=view.name,
+                since=_since(head, view.revision, generation),
+                stored=view.stored,
+                inputs=_inputs(view, features),
+            )
+            for view in desired.views.values()
+        },
+    }
+    live = _live(entries, desired, features)
+    return {
+        name: msgspec.structs.replace(
+            entry, retired=None if name in live else _or(entry.retired, generation)
+        )
+        for name, entry in sorted(entries.items())
+    }
+
+
+def _since(head: Head, revision: str, generation: int) -> int:
+    known = head.revisions.get(revision)
+    return generation if known is None else known.since
+
+
+def _or(value: int | None, otherwise: int) -> int:
+    return otherwise if value is None else value
+
+
+def _inputs(view: AnalyzedView, features: Mapping[str, FeatureEntry]) -> tuple[str, ...]:
+    own = {feature.name for feature in view.features}
+    read = {name for feature in view.features for name in feature.inputs} - own
+    known = sorted(name for name in read if name in features)
+    return tuple(f"{name}@{features[name].current}" for name in known)
+
+
+def _live(
+    entries: Mapping[str, RevisionEntry],
+    desired: AnalyzedProject,
+    features: Mapping[str, FeatureEntry],
+) -> set[str]:
+    """Revisions that views compute, that services are pinned to, and all that these read."""
+    pins = (
+        f"{ref.feature}@{ref.version}"
+        for service in desired.services.values()
+        for ref in service.features
+        if ref.version is not None
+    )
+    waiting = [view.revision for view in desired.views.values()]
+    waiting.extend(_homes(pins, features))
+    live: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in live:
+            live.add(name)
+            waiting.extend(_homes(entries[name].inputs, features))
+    return live
+
+
+def _homes(pins: Iterable[str], features: Mapping[str, FeatureEntry]) -> Iterable[str]:
+    for pin in pins:
+        name, _, text = pin.partition("@")
+        entry = features.get(name)
+        version = known_version(entry, text) if entry is not None else None
+        if entry is not None and version is not None:
+            yield entry.versions[version].revision
+
+
+def revision_changes(
+    head: Head,
+    after: Mapping[str, RevisionEntry],
+    current: Iterable[str],
+    changes: Iterable[FeatureChange],
+) -> tuple[RevisionChange, ...]:
+    """What becomes of each revision that is or was read, by view."""
+    by_view: dict[str, list[FeatureChange]] = {}
+    for change in changes:
+        by_view.setdefault(change.view, []).append(change)
+    now = set(current)
+    found = []
+    for name, entry in after.items():
+        before = head.revisions.get(name)
+        if entry.retired is not None:
+            if before is not None and before.retired is None:
+                found.append(RevisionChange("retired", entry.view, name, "nothing reads it"))
+        elif before is None:
+            reason = _what_changed(by_view.get(entry.view, []))
+            found.append(RevisionChange("new", entry.view, name, reason))
+        elif before.retired is not None:
+            found.append(RevisionChange("revived", entry.view, name, "is read again"))
+        else:
+            reason = "" if name in now else "a service is pinned to it"
+            found.append(RevisionChange("kept", entry.view, name, reason))
+    return tuple(sorted(found, key=lambda change: (change.view, change.action)))
+
+
+def _what_changed(changes: Iterable[FeatureChange]) -> str:
+    parts: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
+    for change in changes:
+        if change.action != "changed" or change.bump == "major":
+            parts[change.action].append(change.name)
+    said = [f"{action} {_named(names)}" for action, names in parts.items() if names]
+    return "; ".join(said) or "its definition changed"
+
+
+def _named(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def backfills(
+    changes: Iterable[RevisionChange], entries: Mapping[str, RevisionEntry]
+) -> tuple[Backfill, ...]:
+    """The revisions whose values runs have to write after the apply."""
+    reasons = {"new": "new revision", "revived": "read again; bring it up to date"}
+    return tuple(
+        Backfill(change.view, change.revision, reasons[change.action])
+        for change in changes
+        if change.action in reasons and entries[change.revision].stored
+    )

@@ -1,0 +1,77 @@
+"""The tables of a SQL registry. A change here needs a migration; a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+LATEST = "0001"
+VERSION_TABLE = "headwater_schema"
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMING)
+
+
+def _project() -> Column[str]:
+    owner = ForeignKey("heads.project", ondelete="CASCADE")
+    return Column("project", String(128), owner, primary_key=True)
+
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("project", String(128), primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    _project(),
+    Column("kind", String(32), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("stored_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index(None, "project", "kind", "name", "stored_at"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _project(),
+    Column("key", String(64), primary_key=True),
+    Column("view", String(128), nullable=False),
+    Column("revision", String(128), nullable=False),
+    Column("operation", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index(None, "project", "started_at"),
+    Index(None, "project", "view", "revision", "started_at"),
+)
+
+commits = Table(
+    "commits",
+    metadata,
+    _project(),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("key", String(64), nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index(None, "project", "at"),
+)

@@ -1,0 +1,221 @@
+"""The registry in a SQL database: SQLite, written so that PostgreSQL does as well."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from headwater.errors import ConflictError, NotFoundError, StoreError
+from headwater.registry.connect import BEGIN, new_engine, parse_url, use_wal
+from headwater.registry.head import Head, decode_head, encode_head
+from headwater.registry.kinds import Commit, Kind, Stored, kind_of, now_us
+from headwater.registry.migrate import is_current, migrate
+from headwater.registry.schema import commits, heads, objects, runs
+
+T = TypeVar("T")
+_TABLES: dict[str, Table] = {"run": runs, "commit": commits}
+_CHUNK = 500
+
+
+class SqlRegistry:
+    """A registry at a SQLAlchemy URL. It connects, and makes its tables, at first use."""
+
+    def __init__(self, url: str) -> None:
+        self._url = parse_url(url)
+        self._opening = threading.Lock()
+        self._opened: Engine | None = None
+
+    @property
+    def url(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    def __repr__(self) -> str:
+        return f"SqlRegistry({self.url!r})"
+
+    def put(self, project: str, objects: Iterable[Stored]) -> None:
+        by_kind: dict[str, tuple[Kind[Any], list[Any]]] = {}
+        for item in objects:
+            kind: Kind[Any] = kind_of(type(item))
+            by_kind.setdefault(kind.name, (kind, []))[1].append(item)
+        if not by_kind:
+            return
+        with self._writing() as connection:
+            _make_project(connection, project)
+            for kind, items in by_kind.values():
+                _insert(connection, project, kind, items)
+
+    def get(self, project: str, kind: type[T], key: str) -> T:
+        found = self.get_many(project, kind, [key])
+        if key not in found:
+            raise NotFoundError(f"project '{project}' has no {kind_of(kind).name} '{key}'")
+        return found[key]
+
+    def get_many(self, project: str, kind: type[T], keys: Iterable[str]) -> dict[str, T]:
+        known = kind_of(kind)
+        table = _table(known)
+        wanted = iter(dict.fromkeys(keys))
+        query = select(table.c.key, table.c.body).where(*_of(known, project))
+        found: dict[str, T] = {}
+        while chunk := list(islice(wanted, _CHUNK)):
+            with self._reading() as connection:
+                rows = connection.execute(query.where(table.c.key.in_(chunk))).all()
+            found.update((key, known.decode(body)) for key, body in rows)
+        return found
+
+    def list(
+        self,
+        project: str,
+        kind: type[T],
+        *,
+        where: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> tuple[T, ...]:
+        known = kind_of(kind)
+        table = _table(known)
+        query = select(table.c.body).where(*_of(known, project))
+        for field, value in (where or {}).items():
+            if field not in known.indexed:
+                raise ValueError(f"{known.name}: '{field}' is none of {', '.join(known.indexed)}")
+            query = query.where(table.c[field] == value)
+        order = table.c[known.order or "stored_at"]
+        query = query.order_by(order.desc(), table.c.key.desc()).limit(limit)
+        with self._reading() as connection:
+            bodies = connection.execute(query).scalars().all()
+        return tuple(known.decode(body) for body in bodies)
+
+    def delete(self, project: str, kind: type[Any], keys: Iterable[str]) -> int:
+        known = kind_of(kind)
+        table = _table(known)
+        wanted = iter(dict.fromkeys(keys))
+        count = 0
+        with self._writing() as connection:
+            while chunk := list(islice(wanted, _CHUNK)):
+                gone = delete(table).where(*_of(known, project), table.c.key.in_(chunk))
+                count += connection.execute(gone).rowcount
+        return count
+
+    def projects(self) -> tuple[str, ...]:
+        with self._reading() as connection:
+            names = connection.execute(select(heads.c.project).order_by(heads.c.project))
+            return tuple(names.scalars())
+
+    def head(self, project: str) -> Head:
+        with self._reading() as connection:
+            query = select(heads.c.body).where(heads.c.project == project)
+            body = connection.execute(query).scalar_one_or_none()
+        return Head() if body is None else decode_head(body)
+
+    def compare_and_set_head(
+        self, project: str, expected_generation: int, new_head: Head, commit: Commit
+    ) -> None:
+        if not new_head.generation == commit.generation == expected_generation + 1:
+            raise ValueError(f"the generation after {expected_generation} is the next number")
+        with self._writing() as connection:
+            _make_project(connection, project)
+            here = heads.c.project == project
+            swap = update(heads).where(here, heads.c.generation == expected_generation)
+            values = {"generation": new_head.generation, "body": encode_head(new_head)}
+            if connection.execute(swap.values(values)).rowcount != 1:
+                found = connection.execute(select(heads.c.generation).where(here)).scalar_one()
+                raise ConflictError(
+                    f"project '{project}': is at generation {found}, no more at "
+                    f"{expected_generation}; somebody else changed it"
+                )
+            _insert(connection, project, kind_of(Commit), [commit])
+
+    def close(self) -> None:
+        with self._opening:
+            if self._opened is not None:
+                self._opened.dispose()
+                self._opened = None
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._translated(), self._engine().connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._translated(), self._engine().connect() as connection:
+            locked = connection.execution_options(**{BEGIN: "IMMEDIATE"})
+            with locked.begin():
+                yield locked
+
+    def _engine(self) -> Engine:
+        if self._opened is None:
+            with self._opening:
+                if self._opened is None:
+                    self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> Engine:
+        engine = new_engine(self._url)
+        try:
+            if engine.dialect.name == "sqlite":
+                use_wal(self._url)
+            if not is_current(engine):
+                migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise StoreError(f"registry {self.url}: {error.orig}") from error
+        except SQLAlchemyError as error:
+            raise StoreError(f"registry {self.url}: {error}") from error
+
+
+def _table(kind: Kind[Any]) -> Table:
+    return _TABLES.get(kind.name, objects)
+
+
+def _of(kind: Kind[Any], project: str) -> list[Any]:
+    """The conditions that select the rows of a kind in a project."""
+    table = _table(kind)
+    mine = [table.c.project == project]
+    return mine if table is not objects else [*mine, table.c.kind == kind.name]
+
+
+def _make_project(connection: Connection, project: str) -> None:
+    """The row that all others of a project refer to, as one of generation 0."""
+    row = {"project": project, "generation": 0, "body": encode_head(Head())}
+    insert = _dialect(connection).insert(heads).on_conflict_do_nothing()
+    connection.execute(insert, row)
+
+
+def _insert(connection: Connection, project: str, kind: Kind[Any], items: list[Any]) -> None:
+    table = _table(kind)
+    rows = {kind.key(item): _row(project, kind, item) for item in items}
+    insert = _dialect(connection).insert(table)
+    if kind.mutable:
+        changed = {c.name: insert.excluded[c.name] for c in table.c if not c.primary_key}
+        insert = insert.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
+    else:
+        insert = insert.on_conflict_do_nothing()
+    # In one order, so that two writers of the same rows never wait for one another in a circle.
+    connection.execute(insert, [rows[key] for key in sorted(rows)])
+
+
+def _row(project: str, kind: Kind[Any], item: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {"project": project, "key": kind.key(item), "body": kind.encode(item)}
+    row |= {field: getattr(item, field) for field in kind.indexed}
+    if kind.order is None:
+        row |= {"kind": kind.name, "stored_at": now_us()}
+    return row
+
+
+def _dialect(connection: Connection) -> Any:
+    """SQLAlchemy's module of the dialect, whose insert knows ON CONFLICT."""
+    return postgresql if connection.dialect.name == "postgresql" else sqlite

@@ -1,0 +1,87 @@
+"""The registry protocol: one set of verbs over all kinds, and the head of each project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol, TypeVar
+
+from headwater.errors import ConfigError, near_miss
+from headwater.registry.head import Head
+from headwater.registry.kinds import Commit, Stored
+
+GROUP = "headwater.registries"
+T = TypeVar("T")
+
+
+class Registry(Protocol):
+    """Where definitions, versions, runs and the audit trail are kept, project by project.
+
+    Every verb raises StoreError (retryable) when the backend fails, and leaves what it was to
+    change as it was. A registry may be used by several threads; another process opens its own.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where it is, without secrets."""
+
+    def put(self, project: str, objects: Iterable[Stored]) -> None:
+        """Keep objects, all or none. What is immutable and there already stays as it is."""
+
+    def get(self, project: str, kind: type[T], key: str) -> T:
+        """The object of that key. Raises NotFoundError."""
+
+    def get_many(self, project: str, kind: type[T], keys: Iterable[str]) -> dict[str, T]:
+        """The objects of those keys that exist, by key."""
+
+    def list(
+        self,
+        project: str,
+        kind: type[T],
+        *,
+        where: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> tuple[T, ...]:
+        """Objects of a kind whose indexed fields equal `where`, newest first."""
+
+    def delete(self, project: str, kind: type[Any], keys: Iterable[str]) -> int:
+        """Forget the objects of those keys; how many there were."""
+
+    def projects(self) -> tuple[str, ...]:
+        """The names of the projects that something was kept for."""
+
+    def head(self, project: str) -> Head:
+        """The project's head; that of an unknown project is empty, of generation 0."""
+
+    def compare_and_set_head(
+        self, project: str, expected_generation: int, new_head: Head, commit: Commit
+    ) -> None:
+        """Replace the head of the expected generation by the next one, and log the commit.
+
+        Both happen or neither. Raises ConflictError when the head is of another generation.
+        """
+
+    def close(self) -> None:
+        """Give the connections back; the next verb opens them again."""
+
+
+def open_registry(url: str) -> Registry:
+    """The registry at a URL as `sqlite:///.headwater/registry.db`; connects at first use.
+
+    Raises ConfigError, with the known backends, when none is registered for the URL's scheme.
+    """
+    known = {point.name: point for point in entry_points(group=GROUP)}
+    scheme, colon, _ = url.partition(":")
+    name = scheme.partition("+")[0].lower()
+    if not colon or name not in known:
+        raise ConfigError(_unknown(name if colon else None, known))
+    backend = known[name].load()
+    registry: Registry = backend(url)
+    return registry
+
+
+def _unknown(name: str | None, known: Mapping[str, EntryPoint]) -> str:
+    what = "the URL has no scheme" if name is None else f"no backend '{name}'"
+    hint = near_miss(name or "", known)
+    listed = ", ".join(sorted(known))
+    return f"registry: {what}{hint} (known: {listed}; as in sqlite:///.headwater/registry.db)"
