@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from headwater.definitions.types import parse_dtype
 from headwater.errors import DefinitionError, near_miss
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
@@ -78,6 +79,7 @@ def shown(value: Any) -> str:
 
 
 Name = Annotated[str, BeforeValidator(check_name)]
+DType = Annotated[str, AfterValidator(parse_dtype)]
 Texts = Annotated[str | tuple[str, ...], BeforeValidator(_texts)]
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]

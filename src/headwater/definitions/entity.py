@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from headwater.definitions.base import Definition, Name, shown
-from headwater.definitions.types import KEY_TYPES, DType
+from headwater.definitions.base import Definition, DType, Name, shown
+from headwater.definitions.types import KEY_TYPES
 
 
 def _key_type(dtype: str) -> str:

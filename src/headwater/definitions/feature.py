@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from headwater.definitions.base import Count, Definition, Name, listed, plain
+from headwater.definitions.base import Count, Definition, DType, Name, listed, plain
 from headwater.definitions.durations import Duration, format_duration, parse_duration
 from headwater.definitions.functions import FeatureFunction, FunctionRef
 from headwater.definitions.rules import ValidationRule
-from headwater.definitions.types import DType
 
 
 def _parse_window(value: Any) -> Any:

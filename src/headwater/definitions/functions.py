@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from headwater.definitions.base import Definition, Name
-from headwater.definitions.types import DType
+from headwater.definitions.base import Definition, DType, Name
 from headwater.errors import DefinitionError
 
 Mode = Literal["row", "sequence"]

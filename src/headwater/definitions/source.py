@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from headwater.definitions.base import Definition, Name, Texts
-from headwater.definitions.types import DType
+from headwater.definitions.base import Definition, DType, Name, Texts
 
 Format = Literal["parquet", "csv", "delta", "duckdb", "sql"]
 _SUFFIXES: dict[str, Format] = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}

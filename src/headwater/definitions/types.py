@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import AfterValidator
+from typing import TYPE_CHECKING, Any
 
 from headwater.errors import near_miss
 
@@ -63,9 +61,6 @@ def _scalar(name: str, written: str) -> str:
             f"'{written}' is not a type{hint} (types: {', '.join(SCALARS)}, list[...])"
         )
     return found
-
-
-DType = Annotated[str, AfterValidator(parse_dtype)]
 
 
 def is_list(dtype: str) -> bool:
