@@ -1,0 +1,232 @@
+"""Compiles resolved features to a plan: what is read, computed and answered, each thing once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from headwater.errors import ExpressionError, RequestError, StoreError, near_miss
+from headwater.expressions.closures import compile_row
+from headwater.expressions.walk import uses
+from headwater.online.codec import Layout, from_micros
+from headwater.serving.catalogue import Catalogue, Derived, Reference, Stored
+from headwater.serving.plan import (
+    DerivedCell,
+    KeyColumns,
+    Output,
+    Plan,
+    Read,
+    StoredCell,
+    Timing,
+)
+
+_SUMMABLE = ("bool", "int32", "int64", "float32", "float64")
+_AS_OF = "as_of()"
+_T = TypeVar("_T")
+
+Closure = Callable[[Sequence[Any]], Any]
+
+
+class Indexes:
+    """What all requests of a generation share: revisions, layouts, compiled expressions."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.features = catalogue.features
+        self.revisions = {revision.revision: revision for revision in catalogue.revisions}
+        self.layouts = {
+            revision.revision: Layout((c.name, c.dtype) for c in revision.columns)
+            for revision in catalogue.revisions
+        }
+        self.places = {
+            revision.revision: {c.name: place for place, c in enumerate(revision.columns)}
+            for revision in catalogue.revisions
+        }
+        self.closures = {
+            (name, version): _closure(f"{name}@{version}", made)
+            for name, feature in catalogue.features.items()
+            for version, made in feature.versions.items()
+            if isinstance(made, Derived)
+        }
+
+
+def _closure(label: str, made: Derived) -> tuple[Closure, bool]:
+    """The compiled expression, and whether it takes t after its inputs."""
+    takes_t = uses(made.tree, "as_of")
+    names = [item.name for item in made.inputs] + [_AS_OF] * takes_t
+    try:
+        return compile_row(made.tree, names), takes_t
+    except (ExpressionError, KeyError, RecursionError) as error:
+        raise StoreError(
+            f"the serving catalogue holds an expression of feature '{label}' that this Headwater "
+            f"can't compile: {type(error).__name__} {error}"
+        ) from error
+
+
+class _Found(NamedTuple):
+    """A cell in the plan: where it is, its type, what it was read from, its keys."""
+
+    cell: int
+    dtype: str
+    revisions: tuple[str, ...]
+    keys: tuple[int, ...]
+    join_keys: frozenset[str]
+
+
+class Compilation:
+    """A plan in the making."""
+
+    def __init__(self, indexes: Indexes) -> None:
+        self._indexes = indexes
+        self._keys: dict[KeyColumns, int] = {}
+        self._reads: dict[tuple[str, int], int] = {}
+        self._ticks_of: dict[str, int] = {}
+        self._timings: dict[Timing, int] = {}
+        self._cells: list[StoredCell | DerivedCell] = []
+        self._found: dict[tuple[str, str, tuple[tuple[str, str], ...]], _Found] = {}
+        self._outputs: dict[str, Output] = {}
+
+    def add(self, name: str, reference: Reference, version: str) -> None:
+        """Answer a feature under `name`. Raises RequestError where that name is taken."""
+        feature = self._indexes.features[reference.feature]
+        if name in self._outputs:
+            raise RequestError(
+                f"two outputs are called '{name}' ({self._outputs[name].view}:"
+                f"{self._outputs[name].feature} and {feature.view}:{reference.feature}); "
+                "give one of them an 'alias', or ask for 'full_feature_names'"
+            )
+        found = self._cell(reference.feature, version, reference.join_keys)
+        unknown = next((key for key in reference.join_keys if key not in found.join_keys), None)
+        if unknown is not None:
+            raise RequestError(
+                f"feature '{reference.feature}' has no join key '{unknown}' to be read from "
+                f"'{reference.join_keys[unknown]}'{near_miss(unknown, found.join_keys)}"
+            )
+        self._outputs[name] = Output(
+            name,
+            found.cell,
+            reference.feature,
+            feature.view,
+            version,
+            found.dtype,
+            found.revisions,
+        )
+
+    def finish(self, generation: int) -> Plan:
+        outputs = tuple(self._outputs.values())
+        return Plan(
+            keys=tuple(self._keys),
+            reads=tuple(
+                Read(revision, self._indexes.layouts[revision], keys)
+                for revision, keys in self._reads
+            ),
+            ticks_of=tuple(self._ticks_of),
+            timings=tuple(self._timings),
+            cells=tuple(self._cells),
+            outputs=outputs,
+            columns=self._columns(),
+            versions={output.name: output.version for output in outputs},
+            views=self._views(outputs),
+            generation=generation,
+        )
+
+    def _columns(self) -> dict[str, str]:
+        """The columns that the request must give, and their types."""
+        return {
+            name: dtype
+            for keys in self._keys
+            for name, dtype in zip(keys.names, keys.dtypes, strict=True)
+        }
+
+    def _views(self, outputs: tuple[Output, ...]) -> tuple[tuple[str, int, str], ...]:
+        used = dict.fromkeys(revision for output in outputs for revision in output.revisions)
+        found = (self._indexes.revisions[revision] for revision in used)
+        return tuple((r.view, r.number, r.revision) for r in found)
+
+    def _cell(self, name: str, version: str, mapping: dict[str, str]) -> _Found:
+        identity = name, version, tuple(sorted(mapping.items()))
+        found = self._found.get(identity)
+        if found is None:
+            made = self._indexes.features[name].versions[version]
+            if isinstance(made, Derived):
+                found = self._derived(name, version, made, mapping)
+            else:
+                found = self._stored(made, mapping)
+            self._found[identity] = found
+        return found
+
+    def _stored(self, made: Stored, mapping: dict[str, str]) -> _Found:
+        revision = self._indexes.revisions[made.revision]
+        place = self._indexes.places[made.revision][made.column]
+        column = revision.columns[place]
+        keys = self._key(revision.join_keys, mapping)
+        read = _place(self._reads, (made.revision, keys))
+        tick = _place(self._ticks_of, made.revision) if column.windowed else None
+        cell = StoredCell(
+            timing=_place(self._timings, Timing(read, tick, _duration(made.ttl))),
+            place=place,
+            default=_revived(made.default, column.dtype),
+            empty=_revived(column.empty, column.dtype),
+            summable=column.dtype in _SUMMABLE,
+        )
+        self._cells.append(cell)
+        return _Found(
+            len(self._cells) - 1,
+            column.dtype,
+            (made.revision,),
+            (keys,),
+            frozenset(key for key, _ in revision.join_keys),
+        )
+
+    def _derived(self, name: str, version: str, made: Derived, mapping: dict[str, str]) -> _Found:
+        features = self._indexes.features
+        inputs = [
+            self._cell(item.feature, item.version or features[item.feature].current, mapping)
+            for item in made.inputs
+        ]
+        keys = dict.fromkeys(key for found in inputs for key in found.keys)
+        if made.join_keys:
+            keys[self._key(made.join_keys, mapping)] = None
+        run, takes_t = self._indexes.closures[name, version]
+        cell = DerivedCell(
+            run=run,
+            inputs=tuple(found.cell for found in inputs),
+            keys=tuple(keys),
+            takes_t=takes_t,
+            default=_revived(made.default, made.dtype),
+            label=f"{name}@{version}",
+        )
+        self._cells.append(cell)
+        return _Found(
+            len(self._cells) - 1,
+            made.dtype,
+            tuple(dict.fromkeys(r for found in inputs for r in found.revisions)),
+            tuple(keys),
+            frozenset(key for key, _ in made.join_keys).union(*(f.join_keys for f in inputs)),
+        )
+
+    def _key(self, join_keys: tuple[tuple[str, str], ...], mapping: dict[str, str]) -> int:
+        names = tuple(mapping.get(name, name) for name, _ in join_keys)
+        return _place(self._keys, KeyColumns(names, tuple(dtype for _, dtype in join_keys)))
+
+
+def _place(places: dict[_T, int], item: _T) -> int:
+    return places.setdefault(item, len(places))
+
+
+def _duration(micros: int | None) -> dt.timedelta | None:
+    """A ttl as timedelta; one that no time can exceed is no limit."""
+    if micros is None or micros > dt.timedelta.max // dt.timedelta(microseconds=1):
+        return None
+    return dt.timedelta(microseconds=micros)
+
+
+def _revived(value: Any, dtype: str) -> Any:
+    """A value of the catalogue as the row codec gives it: times as datetime and date."""
+    if isinstance(value, list):
+        return [_revived(item, dtype[5:-1]) for item in value]
+    if dtype == "date" and isinstance(value, int):
+        return dt.date(1970, 1, 1) + dt.timedelta(days=value)
+    if dtype == "timestamp" and isinstance(value, int):
+        return from_micros(value)
+    return value

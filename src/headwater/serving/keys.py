@@ -1,0 +1,172 @@
+"""Join keys as callers give them: checked against the catalogue's types, encoded for the store."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from headwater.errors import RequestError
+from headwater.online.keys import encode_key
+
+NO_PARTS = encode_key(())
+"""The key of a view without entity."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_NONE = type(None)
+_RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+_EXACT: dict[str, type] = {"int32": int, "int64": int, "string": str, "bool": bool}
+_WANTED = {
+    "bool": "true or false",
+    "int32": "an integer of 32 bits",
+    "int64": "an integer of 64 bits",
+    "string": "a text",
+    "bytes": "bytes, in JSON as base64 text",
+    "timestamp": "a timestamp, in JSON as RFC 3339 text or seconds since the epoch",
+    "date": "a date, in JSON as text like 2026-01-31",
+}
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class Keys:
+    """The keys of a request in one set of columns, each distinct one read once.
+
+    `unique` is what the store reads. `places` is None where the rows of the request are just
+    these; otherwise it holds each row's key, None where a part of it is null. `nulls` are the
+    rows of the latter.
+    """
+
+    __slots__ = ("nulls", "places", "unique")
+
+    def __init__(self, keys: list[bytes | None]) -> None:
+        distinct = dict.fromkeys(keys)
+        has_null = None in distinct
+        distinct.pop(None, None)
+        self.unique: list[bytes] = list(distinct)  # type: ignore[arg-type]
+        self.places = None if len(self.unique) == len(keys) else keys
+        self.nulls = [row for row, key in enumerate(keys) if key is None] if has_null else []
+
+
+def encode_rows(columns: Sequence[Sequence[Any]], dtypes: Sequence[str]) -> list[bytes | None]:
+    """The key of each row, equal to `encode_key` of its parts; None where a part is null.
+
+    `columns` are what `check_column` returned, one per part, at least one.
+    """
+    rows = zip(*columns, strict=True)
+    if "date" in dtypes:
+        return [encode_key(parts) for parts in rows]
+    for column in columns:
+        if None in column:
+            return [None if None in parts else _encode(parts) for parts in rows]
+    return list(map(_encode, rows))
+
+
+def check_column(name: str, dtype: str, values: Sequence[Any]) -> Sequence[Any]:
+    """The parts of a key in the form that the row codec takes; null is None.
+
+    Raises RequestError that names the column, the row and the type.
+    """
+    exact = _EXACT.get(dtype)
+    if exact is not None:
+        kinds = set(map(type, values))
+        if kinds == {exact}:
+            if exact is not int or _all_fit(values, dtype):
+                return values
+        elif kinds == {exact, _NONE} and exact is not int:
+            return values
+    convert = _CONVERT[dtype]
+    return [_convert(name, dtype, row, value, convert) for row, value in enumerate(values)]
+
+
+def _all_fit(values: Sequence[int], dtype: str) -> bool:
+    low, high = _RANGES[dtype]
+    return low <= min(values) and max(values) <= high
+
+
+def _convert(
+    name: str, dtype: str, row: int, value: Any, convert: Callable[[Any, str], Any]
+) -> Any:
+    if value is None:
+        return None
+    try:
+        return convert(value, dtype)
+    except (TypeError, ValueError, OverflowError):
+        raise RequestError(
+            f"column '{name}', row {row}: {_shown(value)} is not {_WANTED[dtype]} "
+            f"(the join key has the type {dtype})"
+        ) from None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _to_bool(value: Any, _: str) -> bool:
+    if not isinstance(value, bool) and type(value).__name__ not in ("bool_", "bool"):
+        raise TypeError
+    return bool(value)
+
+
+def _to_int(value: Any, dtype: str) -> int:
+    # what has __index__ is an integer (numpy's too); a float, however whole, is not
+    if isinstance(value, bool):
+        raise TypeError
+    number = operator.index(value)
+    low, high = _RANGES[dtype]
+    if not low <= number <= high:
+        raise OverflowError
+    return number
+
+
+def _to_text(value: Any, _: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return str(value)
+
+
+def _to_bytes(value: Any, _: str) -> bytes:
+    if isinstance(value, str):
+        try:
+            return base64.b64decode(value, validate=True)
+        except binascii.Error:
+            raise ValueError from None
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError
+    return bytes(value)
+
+
+def _to_timestamp(value: Any, _: str) -> dt.datetime:
+    if isinstance(value, str):
+        value = dt.datetime.fromisoformat(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        return _EPOCH + dt.timedelta(microseconds=round(value * 1_000_000))
+    if not isinstance(value, dt.datetime):
+        raise TypeError
+    if value.tzinfo is None:
+        return value.replace(tzinfo=dt.UTC)
+    return value.astimezone(dt.UTC)
+
+
+def _to_date(value: Any, _: str) -> dt.date:
+    if isinstance(value, str):
+        return dt.date.fromisoformat(value)
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    raise TypeError
+
+
+_CONVERT: dict[str, Callable[[Any, str], Any]] = {
+    "bool": _to_bool,
+    "int32": _to_int,
+    "int64": _to_int,
+    "string": _to_text,
+    "bytes": _to_bytes,
+    "timestamp": _to_timestamp,
+    "date": _to_date,
+}

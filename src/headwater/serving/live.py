@@ -1,0 +1,111 @@
+"""The serving catalogue in the online store: published by `apply`, followed by every reader."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from headwater.errors import ConflictError, NotFoundError, NotSupportedError, StoreError
+from headwater.online.store import OnlineStore
+from headwater.serving.catalogue import Catalogue, decode, encode
+from headwater.serving.request import Snapshot
+
+DOCUMENT = "serving"
+"""The name of the document in the online store."""
+REFRESH = 0.1
+"""Seconds after which a reader looks whether the catalogue has changed."""
+_ATTEMPTS = 5
+
+_log = logging.getLogger(__name__)
+
+
+def publish(store: OnlineStore, catalogue: Catalogue) -> bool:
+    """Make a catalogue the one that is served; False where a later generation already is.
+
+    Atomic: readers see the old one or the new one. Raises ConflictError where other writers
+    keep getting in between.
+    """
+    document = encode(catalogue)
+    for _ in range(_ATTEMPTS):
+        current = store.get_document(catalogue.project, DOCUMENT)
+        if current is not None and _generation(current) > catalogue.generation:
+            return False
+        try:
+            store.put_document(catalogue.project, DOCUMENT, document, current)
+        except ConflictError:
+            continue
+        return True
+    raise ConflictError(f"the serving catalogue of '{catalogue.project}' keeps changing; try again")
+
+
+def _generation(document: bytes) -> int:
+    """The generation of a document, -1 of a damaged one: the next apply replaces that."""
+    try:
+        return decode(document).generation
+    except StoreError:
+        return -1
+
+
+class LiveCatalogue:
+    """The newest sound catalogue of a project. Safe between threads.
+
+    It looks for a new one when asked and `refresh` seconds have passed; a broken or missing one
+    keeps the old one in service, and `problem` says why.
+    """
+
+    def __init__(
+        self,
+        store: OnlineStore,
+        project: str,
+        *,
+        refresh: float = REFRESH,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.project = project
+        self.problem: str | None = None
+        self._store = store
+        self._refresh = refresh
+        self._clock = clock
+        self._due = clock()
+        self._document: bytes | None = None
+        self._snapshot: Snapshot | None = None
+
+    def snapshot(self) -> Snapshot:
+        """The catalogue to serve. Raises NotFoundError where none was ever published."""
+        now = self._clock()
+        if now >= self._due:
+            self._due = now + self._refresh
+            self._look()
+        if self._snapshot is None:
+            raise NotFoundError(self.problem or self._nothing())
+        return self._snapshot
+
+    def _nothing(self) -> str:
+        return f"no features are applied yet to project '{self.project}'; run 'headwater apply'"
+
+    def _look(self) -> None:
+        try:
+            document = self._store.get_document(self.project, DOCUMENT)
+        except StoreError as error:
+            self._complain(str(error))
+            return
+        if document is not None and document == self._document:
+            return
+        self._document = document
+        if document is None:
+            if self._snapshot is not None:
+                self._complain(f"the serving catalogue of '{self.project}' is gone")
+            return
+        try:
+            self._snapshot = Snapshot(decode(document))
+        except (StoreError, NotSupportedError) as error:
+            self._complain(str(error))
+            return
+        self.problem = None
+        _log.info("serving '%s', generation %d", self.project, self._snapshot.generation)
+
+    def _complain(self, problem: str) -> None:
+        if problem != self.problem:
+            _log.warning("%s; %s", problem, "the last sound catalogue stays in service")
+        self.problem = problem

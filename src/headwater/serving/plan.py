@@ -1,0 +1,92 @@
+"""What a compiled request is: plain data that `execute` runs and `wire` writes as JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from headwater.online.codec import Layout
+
+
+class KeyColumns(NamedTuple):
+    """Columns of the request that form a key, in the entity's order, and their types.
+
+    No columns: one row, of a view without entity, answers all rows of the request.
+    """
+
+    names: tuple[str, ...]
+    dtypes: tuple[str, ...]
+
+
+class Read(NamedTuple):
+    """The rows of one revision under one key. `keys` is a place in `Plan.keys`."""
+
+    revision: str
+    layout: Layout
+    keys: int
+
+
+class Timing(NamedTuple):
+    """How old values of a read may be: all cells that agree on it share times and statuses.
+
+    `tick` is the place of the revision in `Plan.ticks_of` for windowed values, None for others.
+    """
+
+    read: int
+    tick: int | None
+    ttl: dt.timedelta | None
+
+
+class StoredCell(NamedTuple):
+    """Values out of column `place` of a read's rows; `empty` stands for a missing windowed row."""
+
+    timing: int
+    place: int
+    default: Any
+    empty: Any
+    summable: bool
+
+
+class DerivedCell(NamedTuple):
+    """Values computed from other cells; `run` takes one row's inputs, and t last if `takes_t`.
+
+    Where one of `keys` (places in `Plan.keys`) has a null part, there is no value.
+    """
+
+    run: Callable[[Sequence[Any]], Any]
+    inputs: tuple[int, ...]
+    keys: tuple[int, ...]
+    takes_t: bool
+    default: Any
+    label: str
+
+
+class Output(NamedTuple):
+    """One answered column: `name` as asked for, and what it is."""
+
+    name: str
+    cell: int
+    feature: str
+    view: str
+    version: str
+    dtype: str
+    revisions: tuple[str, ...]
+
+
+class Plan(NamedTuple):
+    """A compiled request. `cells` are in an order in which each comes after its inputs.
+
+    `views` are (view, number, revision) of what is read, in the order of first use.
+    """
+
+    keys: tuple[KeyColumns, ...]
+    reads: tuple[Read, ...]
+    ticks_of: tuple[str, ...]
+    timings: tuple[Timing, ...]
+    cells: tuple[StoredCell | DerivedCell, ...]
+    outputs: tuple[Output, ...]
+    columns: dict[str, str]
+    versions: dict[str, str]
+    views: tuple[tuple[str, int, str], ...]
+    generation: int

@@ -1,0 +1,161 @@
+"""Reading online features in the process: the same path that the HTTP server takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from headwater.errors import RequestError
+from headwater.online.store import OnlineStore
+from headwater.serving.catalogue import Reference
+from headwater.serving.execute import execute, prepare, reads
+from headwater.serving.live import REFRESH, LiveCatalogue
+from headwater.serving.plan import Plan
+from headwater.serving.response import OnlineResponse
+
+EntityRows = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
+Columns = Mapping[str, Sequence[Any]]
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+class OnlineReader:
+    """Reads features of a project from an online store. Safe between threads.
+
+    `clock` gives the request's time in microseconds since the epoch; `refresh` is the number of
+    seconds for which a catalogue is used before the reader looks for a newer one.
+    """
+
+    def __init__(
+        self,
+        store: OnlineStore,
+        project: str,
+        *,
+        refresh: float = REFRESH,
+        clock: Callable[[], int] = _now,
+    ) -> None:
+        self.live = LiveCatalogue(store, project, refresh=refresh)
+        self._store = store
+        self._project = project
+        self._clock = clock
+
+    def get(
+        self,
+        features: Sequence[str | Reference] | None = None,
+        entity_rows: EntityRows = (),
+        *,
+        feature_service: str | None = None,
+        full_feature_names: bool = False,
+    ) -> OnlineResponse:
+        """The features, or those of a service, for each row, in the order of the request.
+
+        `entity_rows` are dicts of join keys, a row each, or a dict of columns. A feature is
+        `feature` or `view:feature`, either with `@version`. Raises NotFoundError for an unknown
+        name, RequestError for wrong rows, ComputeError where a derived feature can't be
+        computed, StoreError where the store can't be read.
+        """
+        plan = self.plan(features, feature_service, full_feature_names=full_feature_names)
+        columns, count = columns_of(entity_rows)
+        return self.read(plan, columns, count)
+
+    async def get_async(
+        self,
+        features: Sequence[str | Reference] | None = None,
+        entity_rows: EntityRows = (),
+        *,
+        feature_service: str | None = None,
+        full_feature_names: bool = False,
+    ) -> OnlineResponse:
+        """`get`, for a caller on an event loop."""
+        plan = self.plan(features, feature_service, full_feature_names=full_feature_names)
+        columns, count = columns_of(entity_rows)
+        return await self.read_async(plan, columns, count)
+
+    def plan(
+        self,
+        features: Sequence[str | Reference] | None,
+        feature_service: str | None,
+        *,
+        full_feature_names: bool,
+    ) -> Plan:
+        """The compiled request, from the newest catalogue."""
+        asked = (features,) if isinstance(features, str) else tuple(features or ())
+        return self.live.snapshot().plan(asked, feature_service, full_feature_names)
+
+    def read(self, plan: Plan, columns: Columns, count: int) -> OnlineResponse:
+        """Run a compiled request for `count` rows, given as columns."""
+        keys = prepare(plan, columns, count)
+        found = self._store.read(self._project, reads(plan, keys), plan.ticks_of)
+        now = self._clock()  # after the read: what was served at t was there at t
+        cells = execute(plan, keys, found, count, now)
+        return OnlineResponse(plan, columns, count, cells, now)
+
+    async def read_async(self, plan: Plan, columns: Columns, count: int) -> OnlineResponse:
+        """`read`, for a caller on an event loop."""
+        keys = prepare(plan, columns, count)
+        found = await self._store.read_async(self._project, reads(plan, keys), plan.ticks_of)
+        now = self._clock()
+        cells = execute(plan, keys, found, count, now)
+        return OnlineResponse(plan, columns, count, cells, now)
+
+
+def columns_of(entity_rows: EntityRows) -> tuple[Columns, int]:
+    """Rows, or columns, as columns and their number of rows.
+
+    Raises RequestError where there are no rows, or they don't have the same columns.
+    """
+    if isinstance(entity_rows, Mapping):
+        return _checked({name: _listed(name, given) for name, given in entity_rows.items()})
+    rows = list(entity_rows)
+    if not rows:
+        raise RequestError("there are no entity rows; give one dict of join keys a row")
+    try:
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+    except (KeyError, TypeError):
+        _explain_rows(rows)
+    return columns, len(rows)
+
+
+def _checked(columns: Columns) -> tuple[Columns, int]:
+    """Columns of one length, with at least one row; no columns at all are one row."""
+    if not columns:
+        return columns, 1
+    count = len(next(iter(columns.values())))
+    for name, values in columns.items():
+        if len(values) != count:
+            first = next(iter(columns))
+            raise RequestError(
+                f"column '{name}' has {len(values)} rows, column '{first}' has {count}; "
+                "each column holds one value a row"
+            )
+    if count == 0:
+        raise RequestError("there are no entity rows; each column holds one value a row")
+    return columns, count
+
+
+def _listed(name: str, given: Any) -> Sequence[Any]:
+    """A column as list: Arrow, numpy, pandas and polars columns know how."""
+    if isinstance(given, list | tuple):
+        return given
+    for method in ("to_pylist", "tolist", "to_list"):
+        if hasattr(given, method):
+            listed: list[Any] = getattr(given, method)()
+            return listed
+    raise RequestError(
+        f"column '{name}' is of type {type(given).__name__}; expected a list with one value a row"
+    )
+
+
+def _explain_rows(rows: Sequence[Any]) -> NoReturn:
+    for place, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise RequestError(
+                f"entity row {place} is of type {type(row).__name__}; expected a dict of join keys"
+            )
+        missing = next((name for name in rows[0] if name not in row), None)
+        if missing is not None:
+            raise RequestError(f"entity row {place} has no '{missing}', as row 0 has")
+    raise RequestError("the entity rows can't be read; give one dict of join keys a row")

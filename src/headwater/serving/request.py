@@ -1,0 +1,112 @@
+"""From feature references to a compiled request: names, versions, near misses."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from headwater.errors import NotFoundError, RequestError, near_miss
+from headwater.serving.catalogue import Catalogue, Feature, Reference
+from headwater.serving.compilation import Compilation, Indexes
+from headwater.serving.plan import Plan
+
+PLANS = 1024
+"""Compiled requests that are kept, the least recently used one goes first."""
+
+_REFERENCE = re.compile(r"(?:(?P<view>\w+):)?(?P<feature>\w+)(?:@(?P<version>[\w.\-]+))?", re.ASCII)
+_NAME = re.compile(r"[A-Za-z]\w{0,127}", re.ASCII)
+
+
+class Snapshot:
+    """One generation of a project's catalogue, ready to compile requests. Safe between threads."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.generation = catalogue.generation
+        self._indexes = Indexes(catalogue)
+        self.plan = lru_cache(PLANS)(self._plan)
+
+    def _plan(
+        self, features: tuple[str | Reference, ...] | None, service: str | None, full: bool
+    ) -> Plan:
+        """The compiled request for references or for a service; `full` gives `view__feature`.
+
+        Raises NotFoundError with the near miss, RequestError where the request contradicts itself.
+        """
+        references = self._references(features, service)
+        compilation = Compilation(self._indexes)
+        for reference in references:
+            feature = self._feature(reference)
+            version = self._version(reference, feature)
+            compilation.add(self._output(reference, feature, full=full), reference, version)
+        return compilation.finish(self.generation)
+
+    def _references(
+        self, features: tuple[str | Reference, ...] | None, service: str | None
+    ) -> tuple[Reference, ...]:
+        if service is not None:
+            if features:
+                raise RequestError("give 'features' or 'feature_service', not both")
+            return self._service(service)
+        if not features:
+            raise RequestError("no features are asked for; give 'features' or 'feature_service'")
+        return tuple(parse_reference(f) if isinstance(f, str) else f for f in features)
+
+    def _service(self, name: str) -> tuple[Reference, ...]:
+        found = self.catalogue.services.get(name)
+        if found is None:
+            hint = near_miss(name, self.catalogue.services)
+            raise NotFoundError(f"feature service '{name}' does not exist{hint}")
+        return found
+
+    def _feature(self, reference: Reference) -> Feature:
+        name, view = reference.feature, reference.view
+        feature = self.catalogue.features.get(name)
+        if feature is not None and view in (None, feature.view):
+            return feature
+        if feature is not None:
+            raise NotFoundError(
+                f"feature '{view}:{name}' does not exist; '{name}' is a feature of view "
+                f"'{feature.view}'"
+            )
+        asked = name if view is None else f"{view}:{name}"
+        raise NotFoundError(f"feature '{asked}' does not exist{self._nearest(name, view)}")
+
+    def _nearest(self, name: str, view: str | None) -> str:
+        features = self.catalogue.features
+        views = {feature.view for feature in features.values()}
+        if view is not None and view not in views:
+            return f", nor does view '{view}'{near_miss(view, views)}"
+        return near_miss(name, features)
+
+    def _version(self, reference: Reference, feature: Feature) -> str:
+        version = reference.version or feature.current
+        if version not in feature.versions:
+            served = ", ".join(sorted(feature.versions))
+            raise NotFoundError(
+                f"feature '{reference.feature}' has no version '{version}' that is served "
+                f"(served: {served})"
+            )
+        return version
+
+    def _output(self, reference: Reference, feature: Feature, *, full: bool) -> str:
+        if reference.alias is not None:
+            if not _NAME.fullmatch(reference.alias):
+                raise RequestError(
+                    f"alias {reference.alias!r} of feature '{reference.feature}' is not a name; "
+                    "use a letter, then letters, digits and '_', 128 at the most"
+                )
+            return reference.alias
+        return f"{feature.view}__{reference.feature}" if full else reference.feature
+
+
+def parse_reference(text: str) -> Reference:
+    """A reference from `feature` or `view:feature`, either with `@version`. Raises RequestError."""
+    form = _REFERENCE.fullmatch(text)
+    if form is None:
+        shown = text if len(text) <= 200 else f"{text[:197]}..."
+        raise RequestError(
+            f"feature reference {shown!r} can't be read; write 'feature' or 'view:feature', "
+            "either with '@version'"
+        )
+    return Reference(form["feature"], view=form["view"], version=form["version"])
