@@ -24,6 +24,7 @@ import msgspec
 
 from headwater.errors import StoreError, near_miss
 from headwater.online.keys import encode_key, encode_keys
+from headwater.online.order import TOMBSTONE, header, is_tombstone
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,10 +35,8 @@ Kind = Literal["value", "state"]
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
-_mark_of = msgspec.msgpack.Decoder(tuple[str, Any, Any, Any, Any, Any]).decode
 
 _FORMAT = "headwater row 1"
-_TOMBSTONE = "d"
 _MARKS: dict[Kind, str] = {"value": "v", "state": "s"}
 _SCALARS = ("bool", "int32", "int64", "float32", "float64", "string", "bytes", "timestamp", "date")
 _DTYPES = frozenset((*_SCALARS, *(f"list[{scalar}]" for scalar in _SCALARS)))
@@ -82,6 +81,8 @@ class Layout:
         self.features = tuple((name, dtype) for name, dtype in features)
         self.names = tuple(name for name, _ in self.features)
         self.kind: Kind = kind
+        if not self.names or len(set(self.names)) < len(self.names):
+            raise StoreError(f"a layout needs names, each of them once; got {self.names}")
         for name, dtype in self.features:
             if dtype not in _DTYPES:
                 raise StoreError(f"{name}: '{dtype}' is not a type{near_miss(dtype, _DTYPES)}")
@@ -157,12 +158,9 @@ class Layout:
         return values.column(found)
 
     def _explain(self, row: bytes | memoryview, error: msgspec.DecodeError) -> None:
-        try:
-            mark = _mark_of(row)[0]
-        except msgspec.DecodeError:
-            raise StoreError(f"an online row can't be read: {error}") from error
-        if mark == _TOMBSTONE:
+        if is_tombstone(row):
             return
+        mark = header(row).mark
         if mark == self._mark:
             raise StoreError(f"a row of {self!r} can't be read: {error}") from error
         if mark[:1] != self._mark[:1]:
@@ -179,7 +177,7 @@ def encode_delete(event_time: int, cut: int, known_at: int | None = None) -> byt
     """
     known = event_time if known_at is None else known_at
     times = from_micros(event_time), from_micros(known)
-    return _encode((_TOMBSTONE, *times, (), from_micros(cut), None))
+    return _encode((TOMBSTONE, *times, (), from_micros(cut), None))
 
 
 def _layout_id(features: tuple[tuple[str, str], ...]) -> str:
