@@ -1,0 +1,1 @@
+"""Point-in-time correctness: generated projects, computed by the product and by the oracle."""

@@ -1,0 +1,221 @@
+"""Generated features: an oracle expression and the type of its values; `pit.sql` prints the SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from oracle import (
+    Aggregate,
+    Apply,
+    AsOf,
+    Column,
+    Constant,
+    Ema,
+    Expression,
+    Feature,
+    Input,
+    Lag,
+)
+from oracle.scalars import (
+    ADD,
+    AND,
+    CASE,
+    COALESCE,
+    DIVIDE,
+    EQUAL,
+    GREATER,
+    IS_NULL,
+    MULTIPLY,
+    NULL_IF,
+    SUBTRACT,
+)
+
+
+@dataclass(frozen=True)
+class Typed:
+    """An expression and the type of its values.
+
+    `exact` is false where the contracts promise a tolerance only (variances).
+    """
+
+    expression: Expression
+    dtype: str
+    exact: bool = True
+
+
+NUMBERS = ("float64", "float32", "int64", "int32")
+DURATIONS = ("1us", "10m", "1h", "90m", "1d", "25h", "7d", "30d")
+HOPS = ("1us", "7us", "10m", "1h", "7h", "1d", "7d", "14d")
+SPREADS = ("var_samp", "var_pop", "stddev_samp", "stddev_pop")
+CONSTANTS: dict[str, Any] = {
+    "float64": 1.5,
+    "int64": 1,
+    "int32": 1,
+    "float32": 0.5,
+    "string": "a",
+    "bool": True,
+}
+
+
+def _dtype(kind: str) -> str:
+    return "int64" if kind == "extreme" else kind
+
+
+@st.composite
+def conditions(draw: st.DrawFn, columns: Mapping[str, str]) -> Expression:
+    """A predicate over a row's columns, null where a column is."""
+    name, kind = draw(st.sampled_from(sorted(columns.items())))
+    made: list[Expression] = [Apply(IS_NULL, Column(name))]
+    if kind == "bool":
+        made.append(Column(name))
+    if kind in ("string", "int64", "int32", "float64"):
+        made.append(Apply(GREATER, Column(name), Constant(CONSTANTS[kind])))
+        made.append(Apply(EQUAL, Column(name), Constant(CONSTANTS[kind])))
+    found = draw(st.sampled_from(made))
+    other = draw(st.sampled_from((None, None, Apply(IS_NULL, Column(min(columns))))))
+    return found if other is None else Apply(AND, found, other)
+
+
+@st.composite
+def row_values(draw: st.DrawFn, columns: Mapping[str, str]) -> Typed:
+    """A row-level expression."""
+    name, kind = draw(st.sampled_from(sorted(columns.items())))
+    column = Column(name)
+    plain = Typed(column, _dtype(kind))
+    made = [plain, plain]
+    if kind in CONSTANTS and kind != "float32":
+        constant = Constant(CONSTANTS[kind])
+        made.append(Typed(Apply(NULL_IF, column, constant), "int64" if kind == "int32" else kind))
+        if kind != "int32":
+            made.append(Typed(Apply(COALESCE, column, constant), kind))
+    if kind == "float64":
+        made.append(Typed(Apply(MULTIPLY, column, Constant(0.5)), kind))
+    if kind in ("float64", "int64"):
+        made.append(Typed(Apply(DIVIDE, column, Constant(3)), "float64"))
+        negative = Apply(SUBTRACT, Constant(CONSTANTS[kind]), column)
+        condition = draw(conditions(columns))
+        made.append(Typed(Apply(CASE, condition, negative, column), kind))
+    return draw(st.sampled_from(made))
+
+
+@st.composite
+def aggregates(draw: st.DrawFn, columns: Mapping[str, str], arg: Typed | None = None) -> Typed:
+    """One aggregate, perhaps with FILTER; `arg` is its argument where given."""
+    if arg is None:
+        arg = draw(row_values(columns))
+    where = draw(st.one_of(st.none(), conditions(columns)))
+    over = arg.expression
+    wide = {"int32": "int64", "float32": "float64"}.get(arg.dtype, arg.dtype)
+    made: dict[str, tuple[str, Any]] = {
+        "count": ("int64", None),
+        "count_distinct": ("int64", None),
+        "min": (arg.dtype, None),
+        "max": (arg.dtype, None),
+        "first": (arg.dtype, None),
+        "last": (arg.dtype, None),
+        "last_k": (f"list[{arg.dtype}]", draw(st.integers(1, 4))),
+        "quantile_disc": (arg.dtype, draw(st.sampled_from((0.0, 0.1, 0.5, 0.55, 1.0)))),
+    }
+    if arg.dtype in NUMBERS and not _has_extremes(over):
+        made["sum"] = (wide, None)
+        for name in ("avg", *SPREADS):
+            made[name] = ("float64", None)
+        made["quantile_cont"] = ("float64", draw(st.sampled_from((0.0, 0.25, 0.5, 0.9, 1.0))))
+    if draw(st.integers(0, 9)) == 0:
+        return Typed(Aggregate("count", None, where), "int64")
+    name = draw(st.sampled_from(sorted(made)))
+    dtype, parameter = made[name]
+    return Typed(Aggregate(name, over, where, parameter), dtype, name not in SPREADS)
+
+
+def _has_extremes(expression: Expression) -> bool:
+    return "v_extreme" in repr(expression)
+
+
+@st.composite
+def around(draw: st.DrawFn, inner: Typed) -> Typed:
+    """The expression as it is, or a scalar expression around it."""
+    if not inner.exact or inner.dtype not in ("float64", "int64") or draw(st.booleans()):
+        return inner
+    constant = Constant(CONSTANTS[inner.dtype])
+    return draw(
+        st.sampled_from(
+            (
+                Typed(Apply(COALESCE, inner.expression, constant), inner.dtype),
+                Typed(Apply(DIVIDE, inner.expression, Constant(0)), "float64"),
+                Typed(Apply(NULL_IF, inner.expression, constant), inner.dtype),
+            )
+        )
+    )
+
+
+@st.composite
+def lookups(draw: st.DrawFn, columns: Mapping[str, str], *, ticked: bool) -> tuple[Feature, Typed]:
+    typed = draw(row_values(columns))
+    if ticked and "v_timestamp" in columns and draw(st.booleans()):
+        condition = draw(conditions(columns))
+        typed = Typed(Apply(CASE, condition, AsOf(), Column("v_timestamp")), "timestamp")
+    return Feature("", typed.expression, default=draw(_defaults(typed))), typed
+
+
+@st.composite
+def windows(draw: st.DrawFn, columns: Mapping[str, str]) -> tuple[Feature, Typed]:
+    typed = draw(aggregates(columns).flatmap(around))
+    window = draw(st.sampled_from((*DURATIONS, "lifetime")))
+    hop = None if window == "lifetime" else draw(st.sampled_from((None, None, *HOPS)))
+    offset = draw(st.sampled_from((None, None, "1us", "1h", "1d")))
+    default = draw(_defaults(typed))
+    return Feature("", typed.expression, window, hop, offset, default=default), typed
+
+
+@st.composite
+def sequences(draw: st.DrawFn, columns: Mapping[str, str]) -> tuple[Feature, Typed]:
+    values = draw(row_values(columns))
+    lag = Typed(Lag(values.expression, draw(st.integers(1, 3))), values.dtype)
+    made = [lag]
+    if values.dtype in NUMBERS and not _has_extremes(values.expression):
+        smooth = Ema(values.expression, draw(st.integers(1, 4)), draw(st.booleans()))
+        made.append(Typed(smooth, "float64"))
+    if values.dtype == "float64":
+        change = Typed(Apply(SUBTRACT, values.expression, Lag(values.expression)), "float64")
+        made += [change, Typed(Ema(change.expression, 2), "float64")]
+        values = draw(st.sampled_from((values, change)))
+    rows = draw(st.one_of(st.none(), st.integers(1, 5)))
+    if rows is None:
+        typed = draw(st.sampled_from(made))
+        return Feature("", typed.expression, default=draw(_defaults(typed))), typed
+    framed = draw(aggregates(columns, values).flatmap(around))
+    typed = draw(st.sampled_from((framed, framed, *made)))
+    least = draw(st.one_of(st.none(), st.integers(1, rows)))
+    default = draw(_defaults(typed))
+    return Feature("", typed.expression, rows=rows, min_rows=least, default=default), typed
+
+
+@st.composite
+def derived(draw: st.DrawFn, known: Mapping[str, Typed]) -> tuple[Feature, Typed]:
+    """An expression over other features; numbers meet numbers, anything can be tested for null."""
+    numbers = sorted(n for n, t in known.items() if t.dtype in ("float64", "int64") and t.exact)
+    name = draw(st.sampled_from(sorted(known)))
+    made = [Typed(Apply(IS_NULL, Input(name)), "bool")]
+    if numbers:
+        left, right = draw(st.sampled_from(numbers)), draw(st.sampled_from(numbers))
+        both = Input(left), Input(right)
+        quotient = Typed(Apply(DIVIDE, *both), "float64")
+        made += [quotient, Typed(Apply(GREATER, *both), "bool")]
+        if known[left].dtype == known[right].dtype == "float64":
+            made.append(Typed(Apply(ADD, *both), "float64"))
+        default = Constant(CONSTANTS[known[left].dtype])
+        made.append(Typed(Apply(COALESCE, Input(left), default), known[left].dtype))
+        made.append(Typed(Apply(CASE, Apply(GREATER, *both), AsOf(), Constant(None)), "timestamp"))
+    typed = draw(st.sampled_from(made))
+    return Feature("", typed.expression, default=draw(_defaults(typed))), typed
+
+
+def _defaults(typed: Typed) -> st.SearchStrategy[Any]:
+    if typed.dtype not in CONSTANTS:
+        return st.none()
+    return st.sampled_from((None, None, None, CONSTANTS[typed.dtype]))

@@ -1,0 +1,178 @@
+"""The product's answer to a scenario. Only this module knows how the product is called."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headwater.compute.engines.duckdb import DuckDBEngine
+from headwater.compute.historical import Request, compute_historical
+from headwater.definitions.collection import collect
+from headwater.definitions.entity import Entity
+from headwater.definitions.feature import Feature
+from headwater.definitions.source import Source
+from headwater.definitions.types import from_arrow
+from headwater.definitions.view import FeatureView
+from headwater.expressions.analysis import analyze
+from headwater.expressions.analyzed import AnalyzedProject
+from oracle import Nanos, View
+from oracle.times import FIRST_DAY, from_datetime
+from pit.scenario import Scenario
+from pit.sql import sql
+from pit.tables import Table
+
+ARROW = {
+    "us": pa.timestamp("us"),
+    "us_utc": pa.timestamp("us", tz="UTC"),
+    "us_zone": pa.timestamp("us", tz="America/New_York"),
+    "ns": pa.timestamp("ns"),
+    "ms": pa.timestamp("ms"),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "bool": pa.bool_(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "extreme": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "bytes": pa.binary(),
+}
+
+
+def training_set(scenario: Scenario, **options: Any) -> list[dict[str, Any]]:
+    """The rows of the product's training set, times as aware datetimes."""
+    return training_table(scenario, **options).to_pylist()
+
+
+def training_table(scenario: Scenario, **options: Any) -> pa.Table:
+    with _folder() as folder:
+        for table in scenario.tables:
+            write(table, folder)
+        project = analyzed(scenario, folder)
+        return compute_historical(
+            _engine(),
+            project,
+            to_table(scenario.spine, scenario.spine_types),
+            requests(scenario),
+            timestamp=scenario.timestamp,
+            knowledge=scenario.knowledge,
+            **options,
+        )
+
+
+def dtype_of(kind: pa.DataType) -> str | None:
+    """The product's name for the type of a training set's column."""
+    return from_arrow(kind)
+
+
+def analyzed(scenario: Scenario, folder: Path) -> AnalyzedProject:
+    """The scenario as the product's definitions, analysed."""
+    sources = {table.name: to_source(table, folder) for table in scenario.tables}
+    views = [to_view(view, scenario, sources) for view in scenario.views]
+    return analyze(collect([*sources.values(), *views]), _engine().schema)
+
+
+def requests(scenario: Scenario) -> list[Request]:
+    homes = {f.name: view.name for view in scenario.views for f in view.features}
+    return [Request(homes[r.feature], r.feature, r.output, r.join_keys) for r in scenario.refs]
+
+
+def to_source(table: Table, folder: Path) -> Source:
+    oracle = table.source
+    return Source(
+        table.name,
+        path=str(folder / table.name / "*.parquet"),
+        event_time=oracle.event_time,
+        available_at=oracle.available_at,
+        id=oracle.id or None,
+        sequence=oracle.sequence,
+    )
+
+
+def to_view(view: View, scenario: Scenario, sources: Mapping[str, Source]) -> FeatureView:
+    keys = {name: scenario.keys[name] for name in view.keys}
+    ticks: dict[str, Any] = {}
+    if view.ticks is not None:
+        ticks = {
+            "update_frequency": view.ticks.every,
+            "at": view.ticks.at,
+            "timezone": view.ticks.timezone,
+            "data_delay": view.data_delay,
+        }
+    return FeatureView(
+        view.name,
+        entity=Entity("_".join(["by", *keys]), join_keys=keys) if keys else None,
+        source=None if view.source is None else sources[view.source.name],
+        features=[
+            Feature(
+                feature.name,
+                sql(feature.expression),
+                window=feature.window,
+                tail_hop=feature.tail_hop,
+                offset=feature.offset,
+                rows=feature.rows,
+                min_rows=feature.min_rows,
+                default=feature.default,
+            )
+            for feature in view.features
+        ],
+        ttl=view.ttl,
+        **ticks,
+    )
+
+
+def write(table: Table, folder: Path) -> None:
+    """The table's rows in its files, in their order."""
+    home = folder / table.name
+    home.mkdir()
+    for number in sorted({0, *table.files}):
+        rows = [r for r, n in zip(table.source.rows, table.files, strict=True) if n == number]
+        pq.write_table(to_table(rows, table.types), home / f"{number}.parquet")
+
+
+def to_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> pa.Table:
+    """Rows as an Arrow table with their columns in their order."""
+    names = list(rows[0]) if rows else list(types)
+    arrays = [_array([row[name] for row in rows], ARROW[types[name]]) for name in names]
+    return pa.table(dict(zip(names, arrays, strict=True)))
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if not pa.types.is_timestamp(kind):
+        return pa.array(values, kind)
+    per_unit = {"ns": 1, "us": 1_000, "ms": 1_000_000}[kind.unit]
+    integers = [None if value is None else _nanos(value) // per_unit for value in values]
+    return pa.array(integers, pa.int64()).cast(kind)
+
+
+def _nanos(value: Any) -> int:
+    if isinstance(value, Nanos):
+        return value.value
+    if isinstance(value, datetime):
+        return from_datetime(value) * 1_000
+    assert isinstance(value, date)
+    return (value - FIRST_DAY).days * 86_400_000_000_000
+
+
+@cache
+def _engine() -> DuckDBEngine:
+    return DuckDBEngine(Path(tempfile.gettempdir()), threads=1)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="pit-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)

@@ -1,0 +1,53 @@
+"""The product's training sets equal the oracle's, value for value, on generated projects."""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from pit import product
+from pit.checks import assert_same, examples
+from pit.scenario import Scenario, scenarios
+
+
+def check(scenario: Scenario, **options: int) -> None:
+    assert_same(scenario, scenario.expected(), product.training_set(scenario, **options))
+
+
+@examples(150)
+@given(scenarios(("lookup",), views=1, with_derived=False))
+def test_lookups(scenario):
+    check(scenario)
+
+
+@examples(250)
+@given(scenarios(("windowed",), views=1, with_derived=False))
+def test_windows(scenario):
+    check(scenario)
+
+
+@examples(200)
+@given(scenarios(("sequence",), views=1, with_derived=False))
+def test_sequences(scenario):
+    check(scenario)
+
+
+@examples(200)
+@given(scenarios())
+def test_whole_projects(scenario):
+    check(scenario)
+
+
+@examples(60)
+@given(scenarios())
+def test_keys_in_parts(scenario):
+    """The kernel works on a part of the keys at a time: three source rows a part, here."""
+    check(scenario, part_rows=3)
+
+
+@examples(100)
+@given(scenarios())
+def test_types(scenario):
+    """Requested types arrive, nulls or not (C1)."""
+    found = product.training_table(scenario).schema
+    for ref in scenario.refs:
+        assert product.dtype_of(found.field(ref.output).type) == scenario.dtypes[ref.feature]
