@@ -1,0 +1,90 @@
+"""Read the data files of an offline table, in bounded memory.
+
+Not with `pyarrow.dataset`: it imports pandas where that is installed, which takes a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headwater.errors import StoreError
+from headwater.offline.intervals import Interval
+from headwater.offline.layout import time_column
+
+BATCH_ROWS = 131_072
+ALWAYS = Interval(-(2**63), 2**63 - 1)
+
+
+def scan(
+    paths: Sequence[Path],
+    schema: pa.Schema,
+    columns: Sequence[str],
+    interval: Interval = ALWAYS,
+    *,
+    outside: bool = False,
+) -> Iterator[pa.RecordBatch]:
+    """The rows with start <= time < end of all files, or those outside of it."""
+    column = time_column(schema)
+    wanted = pa.schema([schema.field(name) for name in columns])
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            names = list(dict.fromkeys([*columns, column]))
+            groups = _groups(file, column, ALWAYS if outside else interval)
+            for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=names):
+                rows = _chosen(batch, column, interval, outside=outside)
+                if rows.num_rows:
+                    yield rows.select(list(columns)).cast(wanted)
+
+
+def check_layout(table: str, path: Path, schema: pa.Schema) -> None:
+    """Raises StoreError where the file has other columns than its table."""
+    with pq.ParquetFile(path) as file:
+        check_columns(table, schema, file.schema_arrow)
+
+
+def check_columns(table: str, expected: pa.Schema, given: pa.Schema) -> None:
+    """Raises StoreError where names, order or types differ."""
+    wanted = [(field.name, _plain(field.type)) for field in expected]
+    found = [(field.name, _plain(field.type)) for field in given]
+    if wanted != found:
+        raise StoreError(
+            f"offline table {table}: its columns are "
+            f"{', '.join(f'{n}: {t}' for n, t in wanted)}; got "
+            f"{', '.join(f'{n}: {t}' for n, t in found)}"
+        )
+
+
+def _groups(file: pq.ParquetFile, column: str, interval: Interval) -> list[int]:
+    """The row groups that may hold rows of the interval."""
+    leaves = [file.schema.column(n).path for n in range(len(file.schema))]
+    place = leaves.index(column)
+    groups = range(file.num_row_groups)
+    bounds = [file.metadata.row_group(number).column(place).statistics for number in groups]
+    return [number for number in groups if _may_hold(bounds[number], interval)]
+
+
+def _may_hold(bounds: pq.Statistics | None, interval: Interval) -> bool:
+    if bounds is None or not bounds.has_min_max:
+        return True
+    return bool(bounds.min_raw < interval.end and bounds.max_raw >= interval.start)
+
+
+def _chosen(
+    batch: pa.RecordBatch, column: str, interval: Interval, *, outside: bool
+) -> pa.RecordBatch:
+    times = batch.column(column).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    inside = (times >= interval.start) & (times < interval.end)
+    kept = ~inside if outside else inside
+    if kept.all():
+        return batch
+    return batch.take(pa.array(np.flatnonzero(kept))) if kept.any() else batch.slice(0, 0)
+
+
+def _plain(arrow: pa.DataType) -> str:
+    """The type without the name of a list's elements, which Delta and Arrow call otherwise."""
+    return f"list[{arrow.value_type}]" if pa.types.is_list(arrow) else str(arrow)
