@@ -39,13 +39,20 @@ def fetch_rows(
 
 
 def distinct_keys(
-    engine: DuckDBEngine, scan: Scan, join_keys: Sequence[str], part: int, parts: int
+    engine: DuckDBEngine,
+    scan: Scan,
+    join_keys: Sequence[str],
+    share: tuple[int, int],
+    where: str,
 ) -> pa.Table:
-    """The distinct keys of a source that have no null part, of one of `parts` hash parts."""
+    """The distinct keys without a null part, of part `share[0]` of `share[1]` hash parts, of the
+    rows that satisfy the SQL condition `where`.
+    """
+    part, parts = share
     names = ", ".join(quote(name) for name in join_keys)
     whole = " AND ".join(f"{quote(name)} IS NOT NULL" for name in join_keys)
-    share = f" AND hash({names}) % {parts} = {part}" if parts > 1 else ""
-    sql = f"SELECT DISTINCT {names} FROM {scan.relation} WHERE {whole}{share}"
+    of_part = f" AND hash({names}) % {parts} = {part}" if parts > 1 else ""
+    sql = f"SELECT DISTINCT {names} FROM {scan.relation} WHERE {where} AND {whole}{of_part}"
     try:
         return engine.query(sql)
     except duckdb.Error as error:

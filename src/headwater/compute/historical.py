@@ -18,8 +18,12 @@ from headwater.expressions.analyzed import AnalyzedProject
 
 @dataclass(frozen=True)
 class Request:
-    """One requested feature: where it is, what its output is called, how the spine calls keys."""
+    """One requested feature: where it is, what its output is called, how the spine calls keys.
 
+    Features of different versions may come from differently analysed projects.
+    """
+
+    project: AnalyzedProject
     view: str
     feature: str
     output: str
@@ -28,7 +32,6 @@ class Request:
 
 def compute_historical(
     engine: DuckDBEngine,
-    project: AnalyzedProject,
     given: Any,
     requests: Sequence[Request],
     *,
@@ -41,12 +44,11 @@ def compute_historical(
     Raises SpineError for a spine that lacks a key or a time, or for two outputs of one name.
     """
     spine = read_spine(given, timestamp, engine)
-    return join_features(engine, project, spine, requests, knowledge=knowledge, part_rows=part_rows)
+    return join_features(engine, spine, requests, knowledge=knowledge, part_rows=part_rows)
 
 
 def join_features(
     engine: DuckDBEngine,
-    project: AnalyzedProject,
     spine: Spine,
     requests: Sequence[Request],
     *,
@@ -55,10 +57,13 @@ def join_features(
 ) -> pa.Table:
     """The same for a spine that has been read."""
     check_outputs(spine, requests)
-    reader = Reader(engine, project, knowledge=knowledge, part_rows=part_rows)
+    readers: dict[int, Reader] = {}
     columns: dict[str, pa.Array] = {}
-    for (name, pairs), members in _grouped(requests).items():
-        view = project.views[name]
+    for (number, name, pairs), members in _grouped(requests).items():
+        project = members[0].project
+        if number not in readers:
+            readers[number] = Reader(engine, project, knowledge=knowledge, part_rows=part_rows)
+        reader, view = readers[number], project.views[name]
         keys = spine.keys(view.join_keys, dict(pairs))
         flat = {key: whole(column) for key, column in keys.items()}
         wanted = sorted({request.feature for request in members})
@@ -83,12 +88,12 @@ def check_outputs(spine: Spine, requests: Sequence[Request]) -> None:
         taken.add(request.output)
 
 
-Group = tuple[str, tuple[tuple[str, str], ...]]
+Group = tuple[int, str, tuple[tuple[str, str], ...]]
 
 
 def _grouped(requests: Sequence[Request]) -> dict[Group, list[Request]]:
     groups: dict[Group, list[Request]] = {}
     for request in requests:
         pairs = tuple(sorted(request.join_keys.items()))
-        groups.setdefault((request.view, pairs), []).append(request)
+        groups.setdefault((id(request.project), request.view, pairs), []).append(request)
     return groups

@@ -59,6 +59,22 @@ class Reader:
             {n: columns[n] for n in names}, values.event_time, values.known_at, values.found
         )
 
+    def plain(self, view: AnalyzedView, names: Iterable[str], keys: Keys, instants: Ints) -> Values:
+        """The values of a derived view evaluated at given instants, without its own defaults."""
+        wanted = closure(view, names)
+        values = self._derived_view(view, wanted, keys, instants)
+        columns, _ = self.finish(wanted, values, instants)
+        return Values(columns, values.event_time, values.known_at, values.found)
+
+    def plain_at(self, view: AnalyzedView, keys: EncodedKeys, instants: Ints) -> Values:
+        """All features of a view with a source at (key code, instant), as a run stores them:
+        whatever their age, without defaults, and not found where a window holds no row.
+        """
+        features = [f for f in view.features if f.kind != "derived"]
+        values = self.at(view, features, keys, instants, live=True)
+        columns, _ = self.finish(view.features, values, instants)
+        return Values(columns, values.event_time, values.known_at, values.found)
+
     def finish(
         self, features: Sequence[AnalyzedFeature], values: Values, instants: Ints
     ) -> tuple[dict[str, pa.Array], dict[str, pa.Array]]:
@@ -85,6 +101,8 @@ class Reader:
         features: Sequence[AnalyzedFeature],
         keys: EncodedKeys,
         instants: Ints,
+        *,
+        live: bool = False,
     ) -> Values:
         """Source features evaluated at (key code, instant), before ages and defaults."""
         assert view.source is not None  # noqa: S101
@@ -92,7 +110,7 @@ class Reader:
         parts = max(1, -(-self.engine.count(scan) // self.part_rows))
         if parts == 1:
             asked = Asked(keys.table, Queries(keys.codes, instants))
-            return self._evaluate(view, scan, features, asked)
+            return self._evaluate(view, scan, features, asked, live=live)
         found: list[Values] = []
         positions: list[Ints] = []
         for part in range(parts):
@@ -101,7 +119,7 @@ class Reader:
             local = np.where(codes >= 0, codes // parts, -1)
             own = pa.array(np.arange(part, keys.count, parts, dtype=np.int64))
             asked = Asked(keys.table.take(own), Queries(local, instants[chosen]))
-            found.append(self._evaluate(view, scan, features, asked))
+            found.append(self._evaluate(view, scan, features, asked, live=live))
             positions.append(chosen)
         order = np.argsort(np.concatenate(positions), kind="stable")
         return _concatenated(found).take(order)
@@ -126,10 +144,12 @@ class Reader:
         scan: Scan,
         features: Sequence[AnalyzedFeature],
         asked: Asked,
+        *,
+        live: bool,
     ) -> Values:
         # The tick decides which row; its age counts from the reader's time (C9).
-        ttl = view.view.ttl if view.view.ticks is None else None
-        rules = Rules(view.view.data_delay, ttl, self.knowledge)
+        ttl = view.view.ttl if view.view.ticks is None and not live else None
+        rules = Rules(view.view.data_delay, ttl, self.knowledge, live)
         windowed = [f for f in features if f.kind == "windowed"]
         sequences = [f for f in features if f.kind == "sequence"]
         lookups = [f for f in features if f.kind == "lookup"]

@@ -36,32 +36,57 @@ def sequence_values(
     rules: Rules,
 ) -> Values:
     """The values of sequence features at (key, time), from all rows known by then."""
-    needed = sorted({name for feature in features for name in feature.columns})
-    facts = read_facts(
-        engine,
-        scan,
-        FactQuery(
-            asked.keys,
-            latest=int(asked.times.max()) if asked.times.size else 0,
-            columns={f"column {name}": quote(name) for name in needed},
-            data_delay=rules.data_delay,
-            knowledge=rules.knowledge,
-        ),
-    )
-    run = replay(facts.rows)
-    emitted = np.flatnonzero(run.emit)
-    position = last_row(_emitted(facts.rows, run, emitted), asked.queries)
+    latest = int(asked.times.max()) if asked.times.size else 0
+    rows = sequence_rows(engine, scan, features, asked.keys, latest, rules)
+    position = last_row(rows.rows, asked.queries)
     found = position >= 0
-    stage = _Stage.of(engine, facts, run, needed)
-    chosen = emitted[position[found]]
+    chosen = position[found]
     places = np.zeros(position.size, dtype=np.int64)
     places[found] = chosen
     taken = pa.array(places, mask=~found)
-    columns = {f.name: whole(stage.feature(f).take(taken)) for f in features}
+    columns = {name: whole(column.take(taken)) for name, column in rows.columns.items()}
     event_time, known_at = np.zeros((2, position.size), dtype=np.int64)
-    event_time[found] = facts.rows.event_time[run.row[chosen]]
-    known_at[found] = run.available_at[chosen]
+    event_time[found] = rows.rows.event_time[chosen]
+    known_at[found] = rows.rows.available_at[chosen]
     return Values(columns, event_time, known_at, found)
+
+
+@dataclass(frozen=True)
+class SequenceRows:
+    """Every row that a sequence produces, new versions of replayed rows included; `row_id` names
+    the source's row behind each.
+    """
+
+    rows: Rows
+    row_id: Ints
+    columns: dict[str, pa.Array]
+
+
+def sequence_rows(  # noqa: PLR0917
+    engine: DuckDBEngine,
+    scan: Scan,
+    features: Sequence[AnalyzedFeature],
+    keys: pa.Table,
+    latest: int,
+    rules: Rules,
+) -> SequenceRows:
+    """The rows of the given keys up to `latest`, with the values of the features."""
+    needed = sorted({name for feature in features for name in feature.columns})
+    wanted = FactQuery(
+        keys,
+        latest=latest,
+        columns={f"column {name}": quote(name) for name in needed},
+        data_delay=rules.data_delay,
+        knowledge=rules.knowledge,
+    )
+    facts = read_facts(engine, scan, wanted)
+    run = replay(facts.rows)
+    emitted = np.flatnonzero(run.emit)
+    stage = _Stage.of(engine, facts, run, needed)
+    kept = pa.array(emitted)
+    columns = {f.name: whole(stage.feature(f).take(kept)) for f in features}
+    rows = _emitted(facts.rows, run, emitted)
+    return SequenceRows(rows, facts.row_id[run.row[emitted]], columns)
 
 
 def _emitted(rows: Rows, run: Replay, emitted: Ints) -> Rows:

@@ -35,11 +35,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Rules:
-    """By which rules a view's rows are read: its delay and age, and whether C3 holds."""
+    """By which rules a view's rows are read: its delay and age, and whether C3 holds.
+
+    With `live`, a window without rows counts as no value, as a run that writes rows wants it.
+    """
 
     data_delay: int = 0
     ttl: int | None = None
     knowledge: bool = True
+    live: bool = False
 
 
 AS_OF = "as_of()"

@@ -102,6 +102,7 @@ def windowed_values(
     """
     leaves = Leaves()
     trees = {f.name: leaves.outer(_tree(f), frame_of(f)) for f in features}
+    counts = [leaves.add(Aggregate("count"), frame_of(f)) for f in features if rules.live]
     needs_order = any(leaf.node.name in SKIPS_NULLS for leaf in leaves.leaves.values())
     back = reach(features)
     first, last = _bounds(asked.times)
@@ -120,6 +121,8 @@ def windowed_values(
     )
     columns = _aggregated(facts, asked.queries, list(leaves.leaves.values()), _owner(features))
     found = asked.queries.key >= 0
+    if rules.live:
+        found &= np.any([columns[name].to_numpy() > 0 for name in counts], axis=0)
     computed = evaluate(engine, trees, columns, asked.times.size, as_of=asked.times)
     values = {name: nulled(column, found) for name, column in computed.items()}
     return Values(values, asked.times, asked.times, found)

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class DuckDBEngine:
         self._connection = duckdb.connect(":memory:")
         self._lock = threading.Lock()
         self._staged: dict[str, str] = {}
+        self._trace = threading.local()
         settings = {"TimeZone": "UTC", "temp_directory": str(self._folder / "spill")}
         if memory_limit is not None:
             settings["memory_limit"] = memory_limit
@@ -76,6 +78,21 @@ class DuckDBEngine:
         """A folder for temporary files that lives as long as the engine."""
         return self._folder
 
+    @contextmanager
+    def traced(self) -> Iterator[list[str]]:
+        """Collect the text of the queries that this thread runs meanwhile."""
+        before = getattr(self._trace, "statements", None)
+        self._trace.statements = found = []
+        try:
+            yield found
+        finally:
+            self._trace.statements = before
+
+    def _note(self, sql: str) -> None:
+        statements = getattr(self._trace, "statements", None)
+        if statements is not None:
+            statements.append(sql)
+
     # --- queries ------------------------------------------------------------------------
 
     def query(self, sql: str, tables: Mapping[str, pa.Table] | None = None) -> pa.Table:
@@ -83,6 +100,7 @@ class DuckDBEngine:
 
         Raises duckdb.Error; the caller knows what the query was for.
         """
+        self._note(sql)
         with self._cursor(tables) as cursor:
             return cursor.sql(sql).to_arrow_table()
 

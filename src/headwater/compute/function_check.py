@@ -1,0 +1,106 @@
+"""Try a user's function on a sample before it is applied: it must not depend on other rows (C11).
+
+A `row` function is run on the whole sample, on its halves and on its rows reversed; a `sequence`
+function on the whole sample and on its beginnings, as if the future were cut off.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headwater.compute.engines.duckdb import DuckDBEngine, Scan
+from headwater.compute.facts import time_sql
+from headwater.compute.functions import call
+from headwater.errors import DefinitionError
+from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedView
+from headwater.expressions.printing import quote
+
+SAMPLE_ROWS = 500
+SAMPLE_KEYS = 3
+
+
+def check_functions(engine: DuckDBEngine, view: AnalyzedView) -> None:
+    """Raises DefinitionError for a function whose values change with rows that it may not see."""
+    functions = [feature for feature in view.features if feature.feature.function is not None]
+    if not functions or view.source is None:
+        return
+    scan = engine.scan(view.source)
+    for feature in functions:
+        if feature.kind == "sequence":
+            _check_sequence(feature, _by_key(engine, scan, view, feature))
+        else:
+            _check_row(feature, _sample(engine, scan, feature))
+
+
+def _sample(engine: DuckDBEngine, scan: Scan, feature: AnalyzedFeature) -> pa.Table:
+    columns = ", ".join(quote(name) for name in feature.columns)
+    return engine.query(f"SELECT {columns} FROM {scan.relation} LIMIT {SAMPLE_ROWS}")
+
+
+def _by_key(
+    engine: DuckDBEngine, scan: Scan, view: AnalyzedView, feature: AnalyzedFeature
+) -> list[pa.Table]:
+    """The first rows of a few keys, in order."""
+    keys = ", ".join(quote(name) for name in view.join_keys) or "1"
+    columns = ", ".join(quote(name) for name in feature.columns)
+    when = time_sql(scan.source, "event_time", scan.columns)
+    table = engine.query(
+        f'SELECT dense_rank() OVER (ORDER BY {keys}) AS "key number", {columns} '
+        f'FROM {scan.relation} QUALIFY "key number" <= {SAMPLE_KEYS} '
+        f"AND row_number() OVER (PARTITION BY {keys} ORDER BY {when}) <= {SAMPLE_ROWS} "
+        f'ORDER BY "key number", {when}'
+    )
+    numbers = table["key number"].to_numpy()
+    return [
+        table.take(pa.array(np.flatnonzero(numbers == number))).drop_columns("key number")
+        for number in np.unique(numbers)
+    ]
+
+
+def _run(feature: AnalyzedFeature, table: pa.Table) -> pa.Array:
+    columns = {name: table[name].combine_chunks() for name in feature.columns}
+    return call(feature, columns, table.num_rows)
+
+
+def _check_row(feature: AnalyzedFeature, sample: pa.Table) -> None:
+    rows = sample.num_rows
+    if rows < 2:
+        return
+    whole = _run(feature, sample)
+    middle = rows // 2
+    halves = pa.concat_arrays(
+        [_run(feature, sample.slice(0, middle)), _run(feature, sample.slice(middle))]
+    )
+    backwards = pa.array(np.arange(rows - 1, -1, -1))
+    turned = _run(feature, sample.take(backwards)).take(backwards)
+    if not (_same(whole, halves) and _same(whole, turned)):
+        raise DefinitionError(
+            f"feature '{feature.name}': function '{_path(feature)}' is declared mode='row', but its "
+            "values change when the batch is split or reordered; compute each value from its own "
+            "row, or declare mode='sequence'"
+        )
+
+
+def _check_sequence(feature: AnalyzedFeature, samples: list[pa.Table]) -> None:
+    for sample in samples:
+        whole = _run(feature, sample)
+        for end in sorted({1, sample.num_rows // 3, 2 * sample.num_rows // 3} - {0}):
+            if not _same(whole.slice(0, end), _run(feature, sample.slice(0, end))):
+                raise DefinitionError(
+                    f"feature '{feature.name}': function '{_path(feature)}' changes its first {end} "
+                    "values when the rows after them are cut off: it looks into the future"
+                )
+
+
+def _path(feature: AnalyzedFeature) -> str:
+    return feature.feature.function.path if feature.feature.function else feature.name
+
+
+def _same(one: pa.Array, other: pa.Array) -> bool:
+    """Equal values; NaN equals NaN, null equals null."""
+    if pa.types.is_floating(one.type):
+        nan = pa.scalar("NaN", pa.string())
+        one, other = (pc.if_else(pc.is_nan(a), nan, pc.cast(a, pa.string())) for a in (one, other))
+    return bool(one.equals(other))

@@ -1,0 +1,134 @@
+"""Backfill: the history of a view over an interval, from its source into its offline table.
+
+The interval is computed chunk by chunk, each one commit, so a run that was cut short goes on
+where it stopped, and what was computed from the same snapshot of the source is not done again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from headwater.compute.history import TIME, sequence_history, ticked_history
+from headwater.compute.latest import parts_of
+from headwater.compute.reading import Reader
+from headwater.definitions.ticks import DAY
+from headwater.definitions.types import to_arrow
+from headwater.errors import DefinitionError, NotFoundError, NotSupportedError, near_miss
+from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
+from headwater.offline.tables import OfflineTables
+from headwater.pipeline.checking import Gate
+from headwater.pipeline.materialize import snapshot_of
+from headwater.pipeline.runs import OnProgress, Progress, RunReport, recorded
+from headwater.quality.quarantine import Quarantine
+from headwater.registry.kinds import now_us
+from headwater.registry.store import Registry
+
+CHUNK_TICKS = 256
+
+
+@dataclass(frozen=True)
+class Backfiller:
+    """Backfills of one project: where values come from, where they go, where runs are logged."""
+
+    project: str
+    analyzed: AnalyzedProject
+    reader: Reader
+    registry: Registry
+    tables: OfflineTables
+    quarantine: Quarantine
+
+    def run(
+        self, name: str, start: int, end: int, *, on_progress: OnProgress | None = None
+    ) -> RunReport:
+        """Compute the view over [start, end) (microseconds), as far as it is not there yet."""
+        view = self._view(name)
+        if start >= end:
+            raise DefinitionError("backfill: the interval is empty; its start lies before its end")
+        began = time.monotonic()
+        snapshot = snapshot_of(self.reader, self.analyzed, view)
+        chunks = list(self._chunks(view, start, end, snapshot))
+        if not chunks:
+            why = "the interval is there already, and the source is unchanged"
+            return RunReport(view.name, view.revision, "backfill", skipped=why)
+        gate = Gate(view, self.quarantine, f"backfill-{view.revision[:16]}-{snapshot}")
+        with recorded(
+            self.registry, self.project, view, "backfill", start=start, end=end, snapshot=snapshot
+        ) as note:
+            for done, (first, last) in enumerate(chunks, start=1):
+                self._write(view, (first, last), snapshot, gate)
+                if on_progress is not None:
+                    on_progress(Progress(view.name, gate.passed, done, len(chunks)))
+            self.tables.compact(view.revision)
+            note(rows=gate.passed, published_at=now_us())
+        return RunReport(
+            view.name,
+            view.revision,
+            "backfill",
+            rows=gate.passed + gate.rejected,
+            written=gate.passed,
+            quarantined=gate.rejected,
+            seconds=time.monotonic() - began,
+            rules=gate.counts,
+        )
+
+    def _view(self, name: str) -> AnalyzedView:
+        view = self.analyzed.views.get(name)
+        if view is None:
+            raise NotFoundError(f"no feature view '{name}'{near_miss(name, self.analyzed.views)}")
+        if view.view.ticks is None and not _is_sequence(view):
+            raise NotSupportedError(
+                f"feature view '{name}': has no history of its own to backfill: its values at any "
+                "time come from its source; give it ticks with update_frequency='daily' (or "
+                "another)"
+            )
+        return view
+
+    def _chunks(
+        self, view: AnalyzedView, start: int, end: int, snapshot: str
+    ) -> Iterator[tuple[int, int]]:
+        """The parts of the interval that are missing, in pieces of a bounded number of ticks."""
+        ticks = view.view.ticks
+        # All rows of a sequence are computed together, whatever interval is asked for.
+        step = (end - start) if ticks is None else max(DAY, ticks.period * CHUNK_TICKS)
+        for first, last in self.tables.missing(view.revision, (start, end), snapshot):
+            for piece in range(first, last, step):
+                yield piece, min(piece + step, last)
+
+    def _write(
+        self, view: AnalyzedView, interval: tuple[int, int], snapshot: str, gate: Gate
+    ) -> None:
+        batches = (gate.let_through(batch) for batch in self._batches(view, interval))
+        self.tables.write_interval(
+            view.revision, schema_of(view), interval, snapshot, _cast(batches, schema_of(view))
+        )
+
+    def _batches(self, view: AnalyzedView, interval: tuple[int, int]) -> Iterator[pa.RecordBatch]:
+        total = parts_of(self.reader, view)
+        ticks = view.view.ticks
+        for part in range(total):
+            share = (part, total)
+            if ticks is None:
+                yield from sequence_history(self.reader, view, interval, now_us(), share)
+            else:
+                yield from ticked_history(self.reader, view, ticks.between(*interval), share)
+
+
+def _is_sequence(view: AnalyzedView) -> bool:
+    return any(feature.kind == "sequence" for feature in view.features)
+
+
+def schema_of(view: AnalyzedView) -> pa.Schema:
+    """The columns of a view's offline table: join keys, times, features."""
+    keys = [(name, to_arrow(dtype)) for name, dtype in view.join_keys.items()]
+    times = ["tick"] if view.view.ticks is not None else ["event_time", "available_at"]
+    features = [(feature.name, to_arrow(feature.dtype)) for feature in view.features]
+    return pa.schema([*keys, *((name, TIME) for name in times), *features])
+
+
+def _cast(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch.select(schema.names).cast(schema)

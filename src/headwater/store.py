@@ -1,0 +1,387 @@
+"""FeatureStore: the one object that users hold. It finds the project and asks the rooms."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headwater.compute.function_check import check_functions
+from headwater.compute.historical import Request
+from headwater.compute.reading import Reader
+from headwater.config import Settings, load_settings
+from headwater.definitions.collection import Definitions, collect
+from headwater.definitions.service import FeatureRef, FeatureService, parse_ref
+from headwater.errors import DefinitionError, NotFoundError, near_miss
+from headwater.expressions.analysis import analyze
+from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
+from headwater.historical import HistoricalJob
+from headwater.quality.conditions import check_rules
+from headwater.registry.apply import Applied, apply_plan
+from headwater.registry.build import build_plan
+from headwater.registry.head import Head, VersionEntry
+from headwater.registry.kinds import FeatureVersion
+from headwater.registry.plan import Plan
+from headwater.registry.state import (
+    Resolved,
+    load_definitions,
+    load_schemas,
+    resolve,
+    revision_definitions,
+)
+
+if TYPE_CHECKING:
+    from headwater.compute.engines.duckdb import DuckDBEngine
+    from headwater.offline.tables import OfflineTables
+    from headwater.online.store import OnlineStore
+    from headwater.pipeline.runs import OnProgress, RunReport
+    from headwater.quality.quarantine import Quarantine
+    from headwater.registry.store import Registry
+    from headwater.serving.reader import EntityRows, OnlineReader
+    from headwater.serving.response import OnlineResponse
+
+Features = Sequence[str | FeatureRef] | FeatureService | str
+
+
+class FeatureStore:
+    """A project's definitions, history and latest values.
+
+    store = FeatureStore()                # finds headwater.toml upwards
+    store.apply([user_ads])
+    store.get_historical_features(spine, ["user_ctr_7d"]).to_polars()
+    store.materialize("user_ads")
+    store.get_online_features(["user_ctr_7d"], [{"user_id": "u1"}]).to_dict()
+    """
+
+    def __init__(self, path: str | Path | None = None, *, settings: Settings | None = None) -> None:
+        """Open the project at or above `path`. Raises ConfigError where there is none."""
+        self.settings = settings if settings is not None else load_settings(path)
+        self._analyzed: tuple[int, AnalyzedProject] | None = None
+
+    @property
+    def project(self) -> str:
+        return self.settings.project
+
+    def __repr__(self) -> str:
+        return f"FeatureStore(project='{self.project}', root='{self.settings.root}')"
+
+    # --- the rooms, each opened when it is first needed -----------------------------------
+
+    @cached_property
+    def registry(self) -> Registry:
+        from headwater.registry.store import open_registry
+
+        return open_registry(str(self.settings.registry.url))
+
+    @cached_property
+    def engine(self) -> DuckDBEngine:
+        from headwater.compute.engines import open_engine
+
+        options = self.settings.engine
+        limit = None if options.memory_limit is None else f"{options.memory_limit}B"
+        return open_engine(
+            options.kind, base=self.settings.root, threads=options.threads, memory_limit=limit
+        )
+
+    @cached_property
+    def online(self) -> OnlineStore:
+        from headwater.online.store import open_online_store
+
+        options = self.settings.online
+        return open_online_store(options.kind, path=options.path, map_size=options.map_size)
+
+    @cached_property
+    def tables(self) -> OfflineTables:
+        from headwater.offline.tables import OfflineTables
+
+        return OfflineTables(self.settings.offline.path / self.project)
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        from headwater.quality.quarantine import Quarantine
+
+        return Quarantine(self.settings.offline.path / self.project / "quarantine")
+
+    @cached_property
+    def _online_reader(self) -> OnlineReader:
+        from headwater.serving.reader import OnlineReader
+
+        return OnlineReader(self.online, self.project)
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        for name in ("registry", "online"):
+            if name in self.__dict__:
+                self.__dict__.pop(name).close()
+
+    # --- definitions ------------------------------------------------------------------------
+
+    def plan(self, objects: Iterable[Any] | Definitions, *, prune: bool = False) -> Plan:
+        """What `apply` would do to make the project hold these objects; nothing is changed.
+
+        What the project has beside them stays, unless `prune`: then the objects are all that it
+        will hold. Raises DefinitionError for what is wrong in a definition.
+        """
+        head = self.registry.head(self.project)
+        known = None if prune else load_definitions(self.registry, self.project, head)
+        analyzed = analyze(collect(objects, known=known), self.engine.schema)
+        for view in analyzed.views.values():
+            for feature in view.features:
+                check_rules(feature.feature, feature.dtype)
+            if view.revision not in head.revisions:
+                check_functions(self.engine, view)
+        return build_plan(self.registry, self.project, analyzed)
+
+    def apply(self, plan: Plan | Iterable[Any] | Definitions, *, prune: bool = False) -> Applied:
+        """Execute a plan, or plan objects and execute that.
+
+        Raises ConflictError when the project has changed since it was planned.
+        """
+        made = plan if isinstance(plan, Plan) else self.plan(plan, prune=prune)
+        applied = apply_plan(self.registry, made, author=_user())
+        self.publish()
+        return applied
+
+    def publish(self) -> None:
+        """Make the serving catalogue say what the registry says; apply and runs do it."""
+        from headwater.serving.live import publish
+        from headwater.serving.publishing import Contents, build_catalogue
+
+        head = self.registry.head(self.project)
+        contents = Contents(self._view_of, self._version_of, self._is_filled)
+        catalogue = build_catalogue(self.project, head, self.analyzed(head), contents)
+        publish(self.online, catalogue)
+
+    def _is_filled(self, revision: str) -> bool:
+        return self.online.published(self.project, [revision])[0] is not None
+
+    def _version_of(self, entry: VersionEntry) -> FeatureVersion:
+        return self.registry.get(self.project, FeatureVersion, entry.object)
+
+    def _view_of(self, revision: str) -> AnalyzedView:
+        found = self._project_of(revision)
+        return next(view for view in found.views.values() if view.revision == revision)
+
+    def analyzed(self, head: Head | None = None) -> AnalyzedProject:
+        """The project's definitions as they stand, analysed."""
+        now = self.registry.head(self.project) if head is None else head
+        if self._analyzed is None or self._analyzed[0] != now.generation:
+            definitions = load_definitions(self.registry, self.project, now)
+            schemas = load_schemas(self.registry, self.project, now)
+            found = analyze(
+                definitions, lambda source: schemas.get(source.name) or self.engine.schema(source)
+            )
+            self._analyzed = (now.generation, found)
+        return self._analyzed[1]
+
+    def _project_of(self, revision: str) -> AnalyzedProject:
+        """What has to be known to compute a revision that may not be current."""
+        definitions, schemas = revision_definitions(self.registry, self.project, revision)
+        return analyze(definitions, lambda source: schemas[source.name])
+
+    # --- looking around ---------------------------------------------------------------------
+
+    def list(self, kind: str) -> list[dict[str, Any]]:
+        """All objects of a kind (features, views, entities, sources, services, runs, history)."""
+        from headwater.listing import listing
+
+        return listing(self, kind)
+
+    def show(self, kind: str, name: str) -> dict[str, Any]:
+        """All that is known of one object. Raises NotFoundError with the nearest name."""
+        from headwater.listing import details
+
+        return details(self, kind, name)
+
+    # --- training ---------------------------------------------------------------------------
+
+    def get_historical_features(
+        self,
+        spine: Any,
+        features: Features,
+        *,
+        timestamp: str = "event_timestamp",
+        knowledge: bool = True,
+    ) -> HistoricalJob:
+        """The features as they were known at each row of the spine.
+
+        `spine` is an Arrow table, a polars or pandas frame, the path of a Parquet file or a SQL
+        query; it has the join keys and a timestamp column. `features` lists references, or names a
+        service. `knowledge=False` takes every row as known at its event time. The work is done
+        when the result is asked for (`.to_arrow()`, `.to_polars()`, ...).
+        """
+        return HistoricalJob(self.engine, spine, self._requests(features), timestamp, knowledge)
+
+    def _requests(self, features: Features) -> tuple[Request, ...]:
+        head = self.registry.head(self.project)
+        return tuple(self._request(head, ref) for ref in self._references(head, features))
+
+    def _references(self, head: Head, features: Features) -> list[FeatureRef]:
+        if isinstance(features, FeatureService):
+            return list(features.features)
+        if isinstance(features, str):
+            service = self.analyzed(head).services.get(features)
+            if service is not None:
+                return list(service.features)
+            if features not in head.features:
+                names = [*self.analyzed(head).services, *head.applied()]
+                raise NotFoundError(
+                    f"no feature service or feature '{features}'{near_miss(features, names)}"
+                )
+            return [parse_ref(features)]
+        if not features:
+            raise DefinitionError("features: the list is empty; name at least one")
+        return [parse_ref(feature) for feature in features]
+
+    def _request(self, head: Head, ref: FeatureRef) -> Request:
+        found = resolve(head, ref)
+        project = self._version_project(head, found)
+        view = project.views[found.view]
+        unknown = [key for key in ref.join_keys if key not in view.join_keys]
+        if unknown:
+            raise DefinitionError(
+                f"feature reference '{ref}': field 'join_keys': '{unknown[0]}' is no join key of "
+                f"view '{view.name}'{near_miss(unknown[0], view.join_keys)}"
+            )
+        return Request(project, found.view, found.column, ref.output, dict(ref.join_keys))
+
+    def _version_project(self, head: Head, found: Resolved) -> AnalyzedProject:
+        """The project as the version means it: the current one, or an earlier revision's."""
+        current = self.analyzed(head)
+        if found.version == head.features[found.feature].current:
+            return current
+        version = self.registry.get(self.project, FeatureVersion, found.object)
+        return _as_version(self._project_of(found.revision), found, version)
+
+    # --- serving ----------------------------------------------------------------------------
+
+    def materialize(
+        self,
+        views: str | Sequence[str] | None = None,
+        *,
+        until: Any = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[RunReport]:
+        """Write the latest values of views (all that can be, unless named) for serving.
+
+        `until` is the time as of which they are taken, now unless given. Running again changes
+        nothing that is there already.
+        """
+        from headwater.pipeline.materialize import Materializer
+
+        names = [views] if isinstance(views, str) else views
+        analyzed = self.analyzed()
+        runner = Materializer(
+            project=self.project,
+            analyzed=analyzed,
+            reader=Reader(self.engine, analyzed),
+            registry=self.registry,
+            online=self.online,
+            quarantine=self.quarantine,
+        )
+        found = runner.run(names, until=as_micros(until), on_progress=on_progress)
+        self.publish()
+        return found
+
+    def backfill(
+        self, view: str, start: Any, end: Any, *, on_progress: OnProgress | None = None
+    ) -> RunReport:
+        """Compute the history of a view over [start, end) into its offline table."""
+        from headwater.pipeline.backfill import Backfiller
+
+        analyzed = self.analyzed()
+        runner = Backfiller(
+            project=self.project,
+            analyzed=analyzed,
+            reader=Reader(self.engine, analyzed),
+            registry=self.registry,
+            tables=self.tables,
+            quarantine=self.quarantine,
+        )
+        first, last = as_micros(start), as_micros(end)
+        if first is None or last is None:
+            raise DefinitionError("backfill: give both ends of the interval")
+        return runner.run(view, first, last, on_progress=on_progress)
+
+    def get_online_features(self, features: Features, entity_rows: EntityRows) -> OnlineResponse:
+        """The latest values for each row of join keys, with statuses, times and versions."""
+        refs, service = self._online_references(features)
+        return self._online_reader.get(refs, entity_rows, feature_service=service)
+
+    async def get_online_features_async(
+        self, features: Features, entity_rows: EntityRows
+    ) -> OnlineResponse:
+        """`get_online_features`, for a caller on an event loop."""
+        refs, service = self._online_references(features)
+        return await self._online_reader.get_async(refs, entity_rows, feature_service=service)
+
+    def _online_references(self, features: Features) -> tuple[Any, str | None]:
+        if isinstance(features, str):
+            services = self._online_reader.live.snapshot().catalogue.services
+            return (None, features) if features in services else ([features], None)
+        if isinstance(features, FeatureService):
+            return [online_reference(ref) for ref in features.features], None
+        return [f if isinstance(f, str) else online_reference(f) for f in features], None
+
+
+def online_reference(ref: FeatureRef) -> Any:
+    """A feature reference in the form that serving takes."""
+    from headwater.serving.catalogue import Reference
+
+    return Reference(
+        feature=ref.feature,
+        view=ref.view,
+        version=ref.version,
+        alias=ref.alias,
+        join_keys=dict(ref.join_keys),
+    )
+
+
+def _as_version(
+    project: AnalyzedProject, found: Resolved, version: FeatureVersion
+) -> AnalyzedProject:
+    """A revision's project with the age and default that one version of a feature has."""
+    from dataclasses import replace
+
+    view = project.views[found.view]
+    default = version.definition.get("default")
+    features = tuple(
+        replace(f, feature=f.feature.model_copy(update={"default": default}))
+        if f.name == found.column
+        else f
+        for f in view.features
+    )
+    aged = view.view.model_copy(update={"ttl": version.ttl})
+    changed = replace(view, view=aged, features=features)
+    return replace(project, views={**project.views, view.name: changed})
+
+
+def as_micros(value: Any) -> int | None:
+    """Microseconds of a datetime (naive is UTC), a date, an ISO text or microseconds."""
+    import datetime as dt
+
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value)
+        except ValueError:
+            raise DefinitionError(
+                f"'{value}' is not a time; write it as 2024-01-05 or 2024-01-05T12:00Z"
+            ) from None
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
+    if not isinstance(value, dt.datetime):
+        raise DefinitionError(f"{value!r} is not a time")
+    moment = value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value
+    since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
