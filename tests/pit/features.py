@@ -48,7 +48,7 @@ class Typed:
 
 
 NUMBERS = ("float64", "float32", "int64", "int32")
-DURATIONS = ("1us", "10m", "1h", "90m", "1d", "25h", "7d", "30d")
+WINDOWS = ("1us", "10m", "1h", "90m", "1d", "1d", "25h", "7d", "7d", "30d", "lifetime")
 HOPS = ("1us", "7us", "10m", "1h", "7h", "1d", "7d", "14d")
 SPREADS = ("var_samp", "var_pop", "stddev_samp", "stddev_pop")
 CONSTANTS: dict[str, Any] = {
@@ -165,7 +165,7 @@ def lookups(draw: st.DrawFn, columns: Mapping[str, str], *, ticked: bool) -> tup
 @st.composite
 def windows(draw: st.DrawFn, columns: Mapping[str, str]) -> tuple[Feature, Typed]:
     typed = draw(aggregates(columns).flatmap(around))
-    window = draw(st.sampled_from((*DURATIONS, "lifetime")))
+    window = draw(st.sampled_from(WINDOWS))
     hop = None if window == "lifetime" else draw(st.sampled_from((None, None, *HOPS)))
     offset = draw(st.sampled_from((None, None, "1us", "1h", "1d")))
     default = draw(_defaults(typed))

@@ -71,7 +71,7 @@ def scenarios(
     *,
     views: int = 2,
     with_derived: bool = True,
-    ticks: tuple[Ticks | None, ...] = (None, None, None, *TICKS),
+    ticks: tuple[Ticks | None, ...] = (*(None,) * 12, *TICKS),
     null_available: bool = True,
 ) -> Scenario:
     """One or two sources, up to `views` views over them and one over their features."""
@@ -139,7 +139,7 @@ def _views(
         more, known = _named(f"{name}_d", draw(_derived_lists(known)), known)
         features += more
     delay = "0s" if clock is None else draw(st.sampled_from(("0s", "0s", "1us", "10m", "25h")))
-    ttl = draw(st.sampled_from((None, None, "1us", "1h", "1d", "3d")))
+    ttl = draw(st.sampled_from((*(None,) * 5, "1us", "1h", "1d", "3d", "30d")))
     return View(name, features, table.source, table.keys, clock, delay, ttl), known
 
 
@@ -179,18 +179,18 @@ def _spines(
     extra: Mapping[str, str],
     anchor: int,
 ) -> list[dict[str, Any]]:
-    moments = sorted({anchor, *(m for table in drawn for m in _moments(table))})
     distances = sorted({0, *(d for view in views for d in _distances(view))})
-    seen = [row for table in drawn for row in table.source.rows]
+    seen = [(row, moment) for table in drawn for row, moment in _moments(table)]
     rows: list[dict[str, Any]] = []
-    for _ in range(draw(st.integers(1, 12))):
+    for _ in range(draw(st.sampled_from((1, 2, 4, 8, 16, 30)))):
         if rows and draw(st.integers(0, 5)) == 0:
             rows.append({**rows[draw(st.integers(0, len(rows) - 1))], **draw(_labels(extra))})
             continue
-        instant = draw(st.sampled_from(moments)) + draw(st.sampled_from(distances))
+        row, moment = draw(st.sampled_from(seen)) if seen else ({}, anchor)
+        instant = moment + draw(st.sampled_from(distances))
         instant = draw(_on_a_tick(views, instant)) + draw(st.sampled_from((0, 0, -1, 1)))
-        row = draw(_spine_keys(keys, seen))
-        rows.append({**row, timestamp: draw(stamps(instant, form)), **draw(_labels(extra))})
+        part = {**draw(_spine_keys(keys, row)), timestamp: draw(stamps(instant, form))}
+        rows.append({**part, **draw(_labels(extra))})
     return rows
 
 
@@ -205,21 +205,23 @@ def _labels(extra: Mapping[str, str]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def _spine_keys(
-    draw: st.DrawFn, keys: Mapping[str, str], seen: list[Mapping[str, Any]]
-) -> dict[str, Any]:
+def _spine_keys(draw: st.DrawFn, keys: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
     """Mostly the keys of a source's row; else known, unknown and null parts at random."""
     any_part = {n: draw(st.sampled_from((*KEY_VALUES[t], None))) for n, t in keys.items()}
-    if not seen or draw(st.integers(0, 4)) == 0:
+    if draw(st.integers(0, 7)) == 0:
         return any_part
-    row = draw(st.sampled_from(seen))
     return {n: row.get(n, any_part[n]) for n in keys}
 
 
-def _moments(table: Table) -> list[int]:
+def _moments(table: Table) -> list[tuple[Mapping[str, Any], int]]:
+    """Each row with each of its times."""
     columns = ("event_time", "available_at")
-    stamped = [row[c] for row in table.source.rows for c in columns if row.get(c) is not None]
-    return [source_instant(stamp) for stamp in stamped]
+    return [
+        (row, source_instant(row[column]))
+        for row in table.source.rows
+        for column in columns
+        if row.get(column) is not None
+    ]
 
 
 def _distances(view: View) -> list[int]:
@@ -229,7 +231,7 @@ def _distances(view: View) -> list[int]:
         offset = microseconds(feature.offset or "0s")
         window = 0 if feature.window in (None, "lifetime") else microseconds(feature.window)
         found += [offset, offset + window]
-    return [*found, -DAY]
+    return [*found, DAY, 3 * DAY]
 
 
 @st.composite
