@@ -96,10 +96,13 @@ class OfflineTables:
         with FileWriter(path, state.schema, interval) as writer:
             files = writer.write(batches)
 
-            def attempt() -> Written | None:
-                return _replace(delta.load(path), files, Span(*interval, snapshot))
+            span = Span(*interval, snapshot)
 
-            written = _until(attempt, f"offline table {revision}")
+            def again() -> Written | None:
+                return _replace(delta.load(path), files, span)
+
+            # Most often nobody wrote meanwhile, and opening a table costs more than a commit.
+            written = _replace(state, files, span) or _until(again, f"offline table {revision}")
             if written.changed:
                 writer.keep()
         return written
