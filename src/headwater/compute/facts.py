@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headwater.compute.engines.duckdb import DuckDBEngine, Scan, first_line
+from headwater.compute.engines.duckdb import ROW_ID, DuckDBEngine, Scan, first_line
 from headwater.compute.fetch import fetch_rows
 from headwater.compute.kernels.rows import Rows
 from headwater.compute.order import canonical_bytes, order_rows
@@ -23,6 +23,7 @@ from headwater.expressions.types import type_of
 
 Ints = NDArray[np.int64]
 DAY = 86_400_000_000
+EVENT_TIME, KNOWN_AT, ID_HASH, SEQUENCE = "#event_time", "#known_at", "#id", "#sequence"
 _HASH_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -71,18 +72,18 @@ def time_sql(source: Source, field_name: str, schema: Mapping[str, str]) -> str:
 def read_facts(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> Facts:
     """Read the facts that `wanted` asks for. Raises ComputeError when an expression fails."""
     table = _query(engine, scan, wanted)
-    key = _ints(table["key"])
-    event_time = _ints(table["event_time"])
-    known = _ints(table["known_at"]) if "known_at" in table.column_names else event_time
+    key = _ints(table["#key"])
+    event_time = _ints(table[EVENT_TIME])
+    known = _ints(table[KNOWN_AT]) if KNOWN_AT in table.column_names else event_time
     fact = _facts_of(engine, scan, table, key) if scan.source.id_columns else None
     rows = Rows(key, event_time, known, np.zeros(0, dtype=np.int64), fact)
-    row_id = _ints(table["row_id"])
+    row_id = _ints(table[ROW_ID])
     columns = {name: table[name] for name in wanted.columns}
     if not wanted.ordered and fact is None:
         ordered = Rows(key, event_time, known, event_time, None)
         facts = Facts(ordered, row_id, columns)
     else:
-        sequence = table["sequence"] if "sequence" in table.column_names else None
+        sequence = table[SEQUENCE] if SEQUENCE in table.column_names else None
         order = order_rows(
             rows, sequence, lambda chosen: canonical_bytes(engine, scan, row_id[chosen])
         )
@@ -91,52 +92,57 @@ def read_facts(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> Facts:
 
 
 def _query(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> pa.Table:
-    source, schema = scan.source, scan.columns
-    event_time = time_sql(source, "event_time", schema)
-    inner = dict(wanted.columns)
-    inner["event_time"] = event_time
-    selected = [quote(name) for name in wanted.columns]
-    bounds = ["event_time IS NOT NULL"]
-    if source.available_at is not None:
-        known = time_sql(source, "available_at", schema)
-        inner["known_at"] = f"coalesce({known}, {event_time}) - {wanted.data_delay}"
-        selected.append("known_at")
-        if wanted.knowledge:
-            bounds.append(f"known_at <= {wanted.latest}")
-    if not source.id_columns:
-        # A later version may move a fact in time, so facts with ids are all needed.
-        bounds.append(f"event_time <= {wanted.latest}")
-        if wanted.earliest is not None:
-            bounds.append(f"event_time >= {wanted.earliest}")
-    else:
-        ids = ", ".join(quote(column) for column in source.id_columns)
-        nulls = " OR ".join(f"{quote(column)} IS NULL" for column in source.id_columns)
-        inner["id_hash"] = f"CASE WHEN {nulls} THEN NULL ELSE hash({ids}) END"
-        selected.append("id_hash")
-    if source.sequence is not None:
-        inner["sequence"] = (
-            quote(source.sequence)
-            if schema[source.sequence] != "timestamp"
-            else f"epoch_us({quote(source.sequence)})"
-        )
-        selected.append("sequence")
     names = wanted.keys.column_names
+    inner = {**_meta_columns(scan, wanted), **wanted.columns}
     columns = [f"{sql} AS {quote(name)}" for name, sql in inner.items()]
-    columns += [f"{quote(name)} AS {quote('key:' + name)}" for name in names]
-    facts = f"(SELECT {', '.join([*columns, 'row_id'])} FROM {scan.relation})"
+    columns += [f"{quote(name)} AS {quote('#key ' + name)}" for name in names]
+    facts = f"(SELECT {', '.join([*columns, quote(ROW_ID)])} FROM {scan.relation})"
     join, code = "", "0::BIGINT"
     tables: dict[str, pa.Table] = {}
     if names:
-        on = " AND ".join(f"f.{quote('key:' + name)} = k.{quote(name)}" for name in names)
-        join, code = f" JOIN wanted_keys k ON {on}", "k.code"
+        on = " AND ".join(f"f.{quote('#key ' + name)} = k.{quote(name)}" for name in names)
+        join, code = f" JOIN wanted_keys k ON {on}", 'k."#code"'
         codes = pa.array(np.arange(wanted.keys.num_rows, dtype=np.int64))
-        tables["wanted_keys"] = wanted.keys.append_column("code", codes)
-    listed = ", ".join([f"{code} AS key", "event_time", *selected, "row_id"])
-    sql = f"SELECT {listed} FROM {facts} f{join} WHERE {' AND '.join(bounds)}"
+        tables["wanted_keys"] = wanted.keys.append_column("#code", codes)
+    listed = ", ".join([f'{code} AS "#key"', *map(quote, inner), quote(ROW_ID)])
+    where = " AND ".join(_bounds(scan.source, wanted))
+    sql = f"SELECT {listed} FROM {facts} f{join} WHERE {where}"
     try:
         return engine.query(sql, tables)
     except duckdb.Error as error:
-        raise ComputeError(f"source '{source.name}': {first_line(error)}") from None
+        raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None
+
+
+def _meta_columns(scan: Scan, wanted: FactQuery) -> dict[str, str]:
+    """SQL for the times, the id and the sequence of a row, under names that no user has."""
+    source, schema = scan.source, scan.columns
+    found = {EVENT_TIME: time_sql(source, "event_time", schema)}
+    if source.available_at is not None:
+        known = time_sql(source, "available_at", schema)
+        found[KNOWN_AT] = f"coalesce({known}, {found[EVENT_TIME]}) - {wanted.data_delay}"
+    if source.id_columns:
+        ids = ", ".join(quote(column) for column in source.id_columns)
+        nulls = " OR ".join(f"{quote(column)} IS NULL" for column in source.id_columns)
+        found[ID_HASH] = f"CASE WHEN {nulls} THEN NULL ELSE hash({ids}) END"
+    if source.sequence is not None:
+        column = quote(source.sequence)
+        is_time = schema[source.sequence] == "timestamp"
+        found[SEQUENCE] = f"epoch_us({column})" if is_time else column
+    return found
+
+
+def _bounds(source: Source, wanted: FactQuery) -> list[str]:
+    """SQL conditions that leave out facts that can't matter."""
+    event_time = quote(EVENT_TIME)
+    bounds = [f"{event_time} IS NOT NULL"]
+    if source.available_at is not None and wanted.knowledge:
+        bounds.append(f"{quote(KNOWN_AT)} <= {wanted.latest}")
+    if not source.id_columns:
+        # A later version may move a fact in time, so facts with ids are all needed.
+        bounds.append(f"{event_time} <= {wanted.latest}")
+        if wanted.earliest is not None:
+            bounds.append(f"{event_time} >= {wanted.earliest}")
+    return bounds
 
 
 def _ints(column: pa.ChunkedArray) -> Ints:
@@ -149,13 +155,13 @@ def _facts_of(engine: DuckDBEngine, scan: Scan, table: pa.Table, key: Ints) -> I
 
     Hashes only find the candidates; the ids themselves decide.
     """
-    hashes = pc.fill_null(table["id_hash"], 0).to_numpy().astype(np.uint64)
+    hashes = pc.fill_null(table[ID_HASH], 0).to_numpy().astype(np.uint64)
     mixed = hashes ^ (key.astype(np.uint64) * _HASH_MIX)
-    known = ~np.asarray(pc.is_null(table["id_hash"]).to_numpy(zero_copy_only=False), dtype=bool)
+    known = ~np.asarray(pc.is_null(table[ID_HASH]).to_numpy(zero_copy_only=False), dtype=bool)
     candidates = np.flatnonzero(known)[_repeated(mixed[known])]
     if candidates.size == 0:
         return None
-    row_id = _ints(table["row_id"])
+    row_id = _ints(table[ROW_ID])
     columns = scan.source.id_columns
     ids = fetch_rows(engine, scan, row_id[candidates], {c: quote(c) for c in columns})
     parts = [key[candidates]]

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headwater.compute.engines.duckdb import DuckDBEngine, Scan, first_line
+from headwater.compute.engines.duckdb import ROW_ID, DuckDBEngine, Scan, first_line
 from headwater.errors import ComputeError
 from headwater.expressions.printing import quote
 
@@ -24,18 +24,19 @@ def fetch_rows(
     A row may be asked for more than once. Raises ComputeError when an expression fails.
     """
     distinct, inverse = np.unique(row_id, return_inverse=True)
+    row = quote(ROW_ID)
     listed = ", ".join(f"{sql} AS {quote(name)}" for name, sql in columns.items())
     sql = (
-        f"SELECT row_id, {listed} FROM {scan.relation} "
-        "WHERE row_id IN (SELECT wanted FROM wanted_rows)"
+        f"SELECT {row}, {listed} FROM {scan.relation} "
+        f"WHERE {row} IN (SELECT wanted FROM wanted_rows)"
     )
     try:
         found = engine.query(sql, {"wanted_rows": pa.table({"wanted": distinct})})
     except duckdb.Error as error:
         raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None
     place = np.empty(distinct.size, dtype=np.int64)
-    place[np.searchsorted(distinct, found["row_id"].to_numpy())] = np.arange(distinct.size)
-    return found.drop_columns("row_id").take(pa.array(place[inverse]))
+    place[np.searchsorted(distinct, found[ROW_ID].to_numpy())] = np.arange(distinct.size)
+    return found.drop_columns(ROW_ID).take(pa.array(place[inverse]))
 
 
 def distinct_keys(

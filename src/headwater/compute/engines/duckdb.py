@@ -21,7 +21,7 @@ from headwater.errors import SourceError
 from headwater.expressions.printing import quote
 
 ROW_BITS = 40  # a row's id is (file's position << 40) + the row's position in the file
-STAGED_ROW_GROUP = 122_880
+ROW_ID = "#row"  # no user's column is called so
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Scan:
 
     @property
     def relation(self) -> str:
-        """A SQL table expression with every typed column, and `row_id` for each row."""
-        row_id = f"(file_index::BIGINT << {ROW_BITS}) + file_row_number AS row_id"
+        """A SQL table expression with every typed column, and ROW_ID for each row."""
+        row_id = f"(file_index::BIGINT << {ROW_BITS}) + file_row_number AS {quote(ROW_ID)}"
         columns = [f"{sql} AS {quote(name)}" for name, sql in self.selects.items()]
         files = ", ".join(literal(file) for file in self.files)
         select = ", ".join([*columns, row_id])

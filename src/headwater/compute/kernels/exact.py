@@ -12,7 +12,7 @@ sum modulo 2**64.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -26,15 +26,20 @@ _INT_BITS = 32
 _WINDOW = 62  # bits of an int64 that are gathered before rounding: 53, a guard, and room
 
 
-def int_sums(values: Int64, totals: Totals, label: str = "") -> Int64:
-    """Exact int64 sums. Raises ComputeError when a window's sum does not fit into int64."""
+def int_sums(values: Int64, totals: Totals, labels: Sequence[str] = ("",)) -> Int64:
+    """Exact int64 sums; `labels` name the sum in each of as many equal parts of the windows.
+
+    Raises ComputeError when a window's sum does not fit into int64.
+    """
     if _fits(values):
         return totals(values)
     high, low = _halves(values, totals)
-    if ((high < -(2**31)) | (high >= 2**31)).any():
-        name = f"'{label}'" if label else "a feature"
+    outside = np.flatnonzero((high < -(2**31)) | (high >= 2**31))
+    if len(outside):
+        label = labels[int(outside[0]) * len(labels) // len(high)]
         raise ComputeError(
-            f"{name}: the sum of a window does not fit into int64; cast the values to float64"
+            f"{label or 'sum'}: the sum over a window does not fit into int64; "
+            "cast the values to float64"
         )
     return (high << _INT_BITS) | low
 
@@ -109,11 +114,10 @@ def _cut(rest: Float64, weight: int) -> Int64:
 def _rounded(limbs: list[Int64], bits: int, lowest: int) -> Float64:
     """The double nearest to sum(limb * 2**weight), weights falling by `bits` down to `lowest`."""
     if len(limbs) == 1:
-        with np.errstate(over="ignore"):
-            return np.ldexp(limbs[0].astype(np.float64), lowest) + 0.0
+        return _scaled(limbs[0], lowest)
     digits, negative = _normal_digits(limbs, bits)
     sums = _leading_bits(digits, bits, lowest)
-    return np.where(negative, -sums, sums) + 0.0
+    return np.where(negative, -sums, sums)
 
 
 def _normal_digits(limbs: list[Int64], bits: int) -> tuple[Int64, Bool]:
@@ -156,8 +160,13 @@ def _leading_bits(digits: Int64, bits: int, lowest: int) -> Float64:
         lost |= (digit & ((np.int64(1) << down) - 1)) != 0
         room = up
     weight = lowest + bits * (len(digits) - 4 - lead) + length - _WINDOW
+    return _scaled(gathered | lost, weight)
+
+
+def _scaled(numbers: Int64, weight: Int64 | int) -> Float64:
     with np.errstate(over="ignore"):
-        return np.ldexp((gathered | lost).astype(np.float64), weight)
+        found: Float64 = np.ldexp(numbers.astype(np.float64), weight)
+    return found
 
 
 def variances(

@@ -48,7 +48,7 @@ def greatest_of_covers(codes: Int64, start: Int64, stop: Int64, queries: int) ->
     codes, start, stop = codes[used], start[used], stop[used]
     level = bit_lengths(stop - start) - 1
     levels = int(level.max(initial=0)) + 1
-    notes = np.full((levels, queries), NOTHING, dtype=np.int64)
+    notes: Int64 = np.full((levels, queries), NOTHING, dtype=np.int64)
     flat = notes.reshape(-1)
     level_start = level * queries
     np.maximum.at(flat, level_start + start, codes)
@@ -57,7 +57,8 @@ def greatest_of_covers(codes: Int64, start: Int64, stop: Int64, queries: int) ->
         upper, lower, half = notes[step], notes[step - 1], 1 << (step - 1)
         np.maximum(lower, upper, out=lower)
         np.maximum(lower[half:], upper[: queries - half], out=lower[half:])
-    return notes[0]
+    found: Int64 = notes[0]
+    return found
 
 
 def _look(found: Int64, reach: Int64, at: Int64, low: Int64, last: Int64) -> None:

@@ -23,21 +23,22 @@ class KeyedTimes:
     begin: Int64
     time: Int64
     packed: Int64 | None
-    first: int
-    bits: int
+    first: int = 0
+    last: int = 0
+    bits: int = 0
 
     @classmethod
     def of(cls, begin: Int64, time: Int64) -> KeyedTimes:
         if len(time) == 0:
-            return cls(begin, time, None, 0, 0)
+            return cls(begin, time, None)
         first, last = int(time.min()), int(time.max())
         bits = (last + 1 - first).bit_length()
         if bits + len(begin).bit_length() > _BITS or last == LAST:
-            return cls(begin, time, None, first, bits)
+            return cls(begin, time, None)
         packed = np.repeat(np.arange(len(begin) - 1) << bits, np.diff(begin))
         packed += time
         packed -= first
-        return cls(begin, time, packed, first, bits)
+        return cls(begin, time, packed, first, last, bits)
 
     def before(self, key: Int64, time: Int64) -> Int64:
         """How many (key, time) pairs are smaller than each given pair."""
@@ -45,7 +46,7 @@ class KeyedTimes:
             return np.zeros(len(key), dtype=np.int64)
         if self.packed is None:
             return self._halve(key, time)
-        wanted = np.clip(time, self.first, self.first + (1 << self.bits) - 1)
+        wanted = np.clip(time, self.first, self.last + 1)
         wanted -= self.first
         wanted += key << self.bits
         return np.searchsorted(self.packed, wanted)

@@ -98,6 +98,11 @@ def starts_of_runs(*columns: Int64) -> Bool:
     return found
 
 
+def run_begins(column: Int64) -> Int64:
+    """Where each run of equal neighbours begins, and where the last one ends."""
+    return np.append(np.flatnonzero(starts_of_runs(column)), len(column))
+
+
 def ranges(starts: Int64, counts: Int64) -> Int64:
     """The numbers start, start + 1, ... of each range, one range after the other."""
     ends = np.cumsum(counts)

@@ -15,7 +15,7 @@ import numpy as np
 
 from headwater.compute.kernels.keyed import LAST, KeyedTimes, begins
 from headwater.compute.kernels.rows import Bool, Frame, Int64, Queries, Rows
-from headwater.compute.kernels.sorting import is_sorted, order_by, starts_of_runs
+from headwater.compute.kernels.sorting import order_by, starts_of_runs
 
 _FIRST = -(2**63)
 _WEEK = 7 * 86_400_000_000
@@ -37,7 +37,9 @@ class Asked:
 
     @classmethod
     def of(cls, queries: Queries, row_keys: Int64) -> Asked:
-        known = max((int(keys.max()) + 1 for keys in (queries.key, row_keys) if len(keys)), default=0)
+        known = max(
+            (int(keys.max()) + 1 for keys in (queries.key, row_keys) if len(keys)), default=0
+        )
         key = np.where(queries.key < 0, known, queries.key)
         order = order_by(key, queries.time)
         key, time = key[order], queries.time[order]
@@ -75,8 +77,7 @@ class Timeline:
         """The timeline of the rows, without rows of keys that nobody wants."""
         chosen = None if wanted is None else _chosen(rows.key, wanted)
         key, order = _take(rows.key, chosen), _take(rows.order, chosen)
-        row = order_by(key, order) if not (is_sorted(key) and is_sorted(order)) else None
-        row = np.arange(len(key)) if row is None else row
+        row = order_by(key, order)
         begin = begins(key, keys)
         row = row if chosen is None else chosen[row]
         event_time, available_at = rows.event_time[row], rows.available_at[row]
@@ -95,11 +96,9 @@ class Timeline:
     def key(self) -> Int64:
         return np.repeat(np.arange(len(self.begin) - 1), np.diff(self.begin))
 
-    def is_known_in_time(self, slack: int) -> bool:
-        """Whether every row was known `slack` after its event time, and none replaced another."""
-        if self.replaced_at is not None:
-            return False
-        return bool((self.available_at <= _later(self.times.time, slack)).all())
+    def has_late_rows(self, slack: int) -> bool:
+        """Whether a row became known later than `slack` after its event time."""
+        return bool((self.available_at > _later(self.times.time, slack)).any())
 
 
 def edges(frame: Frame, times: Int64) -> tuple[Int64 | None, Int64]:
@@ -118,9 +117,7 @@ def edges(frame: Frame, times: Int64) -> tuple[Int64 | None, Int64]:
     return origin + (left - origin) // hop * hop, right
 
 
-def window_ranges(
-    timeline: Timeline, asked: Asked, frames: Sequence[Frame]
-) -> tuple[Int64, Int64]:
+def window_ranges(timeline: Timeline, asked: Asked, frames: Sequence[Frame]) -> tuple[Int64, Int64]:
     """Which rows lie in each window by event time alone: from `low` up to `high`.
 
     Arrays of shape [frames, queries]; along each line both never fall.
@@ -162,7 +159,7 @@ def _take(column: Int64, chosen: Int64 | None) -> Int64:
 
 def _chosen(key: Int64, wanted: Bool) -> Int64 | None:
     mask = wanted[key]
-    return np.flatnonzero(mask) if mask.mean() < _FEW else None
+    return np.flatnonzero(mask) if np.count_nonzero(mask) < _FEW * len(mask) else None
 
 
 def _earlier(times: Int64, by: int, room: int = 0) -> Int64:

@@ -1,0 +1,209 @@
+"""The aggregates of one array of values over windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from headwater.compute.kernels.exact import (
+    float_sums,
+    int_sums,
+    int_sums_as_floats,
+    variances,
+)
+from headwater.compute.kernels.rows import Bool, Column, Float64, Int64, Lists, Values
+from headwater.compute.kernels.seen import Seen
+from headwater.compute.kernels.selection import Ranking, rank_by_code
+from headwater.compute.kernels.sorting import from_codes, to_codes
+from headwater.errors import ComputeError
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """Values of the rows that take part, and the windows that see these rows.
+
+    `row` is where each row stands in the caller's array. Sums, codes and ranks are worked out
+    once for all aggregates that need them. Columns hold one value per window.
+    """
+
+    seen: Seen
+    row: Int64
+    values: Values | None
+
+    @cached_property
+    def counts(self) -> Int64:
+        return self.seen.counts()
+
+    @cached_property
+    def given(self) -> Values:
+        if self.values is None:
+            raise ComputeError("this aggregate needs values; only count(*) goes without")
+        return self.values
+
+    @cached_property
+    def codes(self) -> Int64:
+        return to_codes(self.given)
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        return rank_by_code(self.codes, self.seen.begin)
+
+    @cached_property
+    def floats(self) -> Float64:
+        return self.given.astype(np.float64)
+
+    @cached_property
+    def float_sums(self) -> Float64:
+        """Sums rounded once to float64, of integers too."""
+        if self.given.dtype.kind == "f":
+            return float_sums(self.floats, self.seen.totals)
+        return int_sums_as_floats(self.given.astype(np.int64), self.seen.totals)
+
+    @cached_property
+    def variance_sums(self) -> tuple[Float64, Float64]:
+        """Exact sums of x and of x * x, both as float64."""
+        with np.errstate(over="ignore"):
+            squares = self.floats * self.floats
+        return self.float_sums, float_sums(squares, self.seen.totals)
+
+    def any(self, values: Values) -> Column:
+        return Column(values, self.counts > 0)
+
+    def pick(self, at: Int64) -> Int64:
+        """Rows of the caller for rows of this measure, -1 for none."""
+        if len(self.row) == 0:
+            return at
+        return np.where(at < 0, -1, self.row[at])
+
+    def lists(self, window: Int64, k: int) -> Lists:
+        """The last k rows of each given window."""
+        count = np.minimum(self.counts[window], k)
+        offsets = np.zeros(len(window) + 1, dtype=np.int64)
+        np.cumsum(count, out=offsets[1:])
+        return Lists(offsets, self.row[self.seen.latest(window, count)])
+
+
+def measure(
+    measured: Measure, name: str, parameter: float | None, labels: Sequence[str] = ("",)
+) -> Column:
+    """The column of one aggregate other than last_k; `labels` names it in each frame.
+
+    Raises ComputeError when a sum of integers does not fit into int64.
+    """
+    if name == "sum":
+        return measured.any(_sum(measured, labels))
+    if name in _QUANTILES:
+        return _QUANTILES[name](measured, 0.5 if parameter is None else float(parameter))
+    try:
+        return _PLAIN[name](measured)
+    except KeyError:
+        raise ComputeError(f"no aggregate named '{name}'") from None
+
+
+def _sum(measured: Measure, labels: Sequence[str]) -> Values:
+    if measured.given.dtype.kind == "f":
+        return measured.float_sums
+    return int_sums(measured.given.astype(np.int64), measured.seen.totals, labels)
+
+
+def _avg(measured: Measure) -> Column:
+    return measured.any(measured.float_sums / np.maximum(measured.counts, 1))
+
+
+def _variance(measured: Measure, *, sample: bool, root: bool) -> Column:
+    sums, squares = measured.variance_sums
+    found, valid = variances(sums, squares, measured.counts, sample=sample)
+    return Column(np.sqrt(found) if root else found, valid)
+
+
+def _max(measured: Measure) -> Column:
+    codes = measured.seen.greatest(measured.codes)
+    return measured.any(_decoded(measured, codes))
+
+
+def _min(measured: Measure) -> Column:
+    codes = ~measured.seen.greatest(~measured.codes)
+    return measured.any(_decoded(measured, codes))
+
+
+def _decoded(measured: Measure, codes: Int64) -> Values:
+    return from_codes(np.where(measured.counts > 0, codes, 0), measured.given.dtype)
+
+
+def _count(measured: Measure) -> Column:
+    return Column(measured.counts)
+
+
+def _count_distinct(measured: Measure) -> Column:
+    return Column(measured.seen.distinct(measured.codes))
+
+
+def _first(measured: Measure) -> Column:
+    return measured.any(measured.pick(measured.seen.ends()[0]))
+
+
+def _last(measured: Measure) -> Column:
+    return measured.any(measured.pick(measured.seen.ends()[1]))
+
+
+def _quantile_disc(measured: Measure, fraction: float) -> Column:
+    found = np.flatnonzero(measured.counts)
+    count = measured.counts[found]
+    k = np.clip(np.ceil(fraction * count).astype(np.int64) - 1, 0, count - 1)
+    row = measured.seen.kth(measured.ranking, found, k)
+    codes = np.zeros(len(measured.counts), dtype=np.int64)
+    codes[found] = measured.codes[row]
+    return measured.any(_decoded(measured, codes))
+
+
+def _quantile_cont(measured: Measure, fraction: float) -> Column:
+    """Linear interpolation between the two nearest ranks (the SQL standard's PERCENTILE_CONT)."""
+    found = np.flatnonzero(measured.counts)
+    place = (measured.counts[found] - 1) * fraction
+    low = np.floor(place).astype(np.int64)
+    between = np.flatnonzero(place > low)
+    window = np.concatenate([found, found[between]])
+    k = np.concatenate([low, low[between] + 1])
+    codes = measured.codes[measured.seen.kth(measured.ranking, window, k)]
+    picked = from_codes(codes, measured.given.dtype).astype(np.float64)
+    below, above = picked[: len(found)], picked[len(found) :]
+    values = np.zeros(len(measured.counts))
+    values[found] = below
+    share = (place - low)[between]
+    values[found[between]] = _between(below[between], above, share)
+    return measured.any(values)
+
+
+def _between(below: Float64, above: Float64, share: Float64) -> Float64:
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(below == above, below, below + (above - below) * share)
+
+
+_PLAIN: dict[str, Callable[[Measure], Column]] = {
+    "count": _count,
+    "count_distinct": _count_distinct,
+    "avg": _avg,
+    "min": _min,
+    "max": _max,
+    "first": _first,
+    "last": _last,
+    "stddev_samp": lambda m: _variance(m, sample=True, root=True),
+    "stddev_pop": lambda m: _variance(m, sample=False, root=True),
+    "var_samp": lambda m: _variance(m, sample=True, root=False),
+    "var_pop": lambda m: _variance(m, sample=False, root=False),
+}
+_QUANTILES: dict[str, Callable[[Measure, float], Column]] = {
+    "quantile_cont": _quantile_cont,
+    "quantile_disc": _quantile_disc,
+}
+
+
+def row_mask(valid: Bool | None, row: Int64) -> Bool | None:
+    """Which rows take part, in the rows' own order; None for all."""
+    if valid is None:
+        return None
+    mask = valid[row]
+    return None if mask.all() else mask

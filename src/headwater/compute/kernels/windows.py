@@ -1,0 +1,128 @@
+"""Aggregates over time windows, at any (key, time)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headwater.compute.kernels.measures import Measure, measure, row_mask
+from headwater.compute.kernels.rows import (
+    Aggregation,
+    Column,
+    Frame,
+    Int64,
+    Lists,
+    Queries,
+    Rows,
+)
+from headwater.compute.kernels.seen import Cover, Covers, Ranges, Seen
+from headwater.compute.kernels.timeline import (
+    Asked,
+    Timeline,
+    first_queries,
+    known_spans,
+    window_ranges,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    frame: int
+    place: int
+    ask: Aggregation
+
+    def input(self) -> tuple[int, bool]:
+        """Aggregates with one input share their work.
+
+        Integer sums stand apart, since they may fail, and must not in a frame nobody asked for.
+        """
+        return id(self.ask.values), self.ask.name == "sum"
+
+
+def aggregate(
+    rows: Rows, queries: Queries, frames: Sequence[tuple[Frame, Sequence[Aggregation]]]
+) -> list[list[Column | Lists]]:
+    """Each aggregation of each frame at each query: a Column, or Lists for last_k.
+
+    C3 and C6: a row counts from the microsecond after its event time, or from when it became
+    known, until it leaves the window or a newer version of its id becomes known. first, last and
+    last_k give positions in `rows`, -1 for none.
+
+    All frames share one sort. Counts and sums take O(rows) per input, extremes
+    O(rows + queries * log(queries)), distinct counts a sort of the values, quantiles O(rows) per
+    bit of the largest key's row count. last_k costs its output where every row was known in
+    time and none was replaced, otherwise as much as a quantile per row that it gives.
+
+    Raises ComputeError when the sum of integers of a window does not fit into int64.
+    """
+    asked = Asked.of(queries, rows.key)
+    timeline = Timeline.of(rows, asked.keys, asked.wanted())
+    seen = _seen(timeline, asked, [frame for frame, _ in frames])
+    found: dict[tuple[int, int], Column | Lists] = {}
+    for wanted in _grouped(_all_wanted(frames), lambda one: id(one.ask.valid)):
+        mask = row_mask(wanted[0].ask.valid, timeline.row)
+        kept = seen if mask is None else seen.keep(mask)
+        row = timeline.row if mask is None else timeline.row[mask]
+        for group in _grouped(wanted, _Wanted.input):
+            found.update(_answers(group, kept, row, asked.place))
+    return [
+        [found[frame, place] for place in range(len(asks))]
+        for frame, (_, asks) in enumerate(frames)
+    ]
+
+
+def _all_wanted(frames: Sequence[tuple[Frame, Sequence[Aggregation]]]) -> list[_Wanted]:
+    return [
+        _Wanted(frame, place, ask)
+        for frame, (_, asks) in enumerate(frames)
+        for place, ask in enumerate(asks)
+    ]
+
+
+def _grouped(wanted: list[_Wanted], by: Callable[[_Wanted], Hashable]) -> list[list[_Wanted]]:
+    found: dict[Hashable, list[_Wanted]] = {}
+    for one in wanted:
+        found.setdefault(by(one), []).append(one)
+    return list(found.values())
+
+
+def _seen(timeline: Timeline, asked: Asked, frames: Sequence[Frame]) -> Seen:
+    low, high = window_ranges(timeline, asked, frames)
+    slack = 1 + min((frame.offset for frame in frames), default=0)
+    if timeline.replaced_at is None and not timeline.has_late_rows(slack):
+        return Ranges(low, high, asked.key, timeline.begin)
+    known, replaced = known_spans(timeline, asked)
+    covers = []
+    for below, above in zip(low, high, strict=True):
+        start = np.maximum(first_queries(above, len(timeline)), known)
+        stop = first_queries(below, len(timeline))
+        covers.append(Cover.of(start, stop if replaced is None else np.minimum(stop, replaced)))
+    return Covers(covers, asked.key, timeline.begin)
+
+
+def _answers(
+    group: list[_Wanted], kept: Seen, row: Int64, place: Int64
+) -> Iterator[tuple[tuple[int, int], Column | Lists]]:
+    """The columns of aggregations with one input, at the caller's queries."""
+    frames = sorted({one.frame for one in group})
+    values = group[0].ask.values
+    measured = Measure(kept.pick(frames), row, None if values is None else values[row])
+    queries = len(measured.counts) // len(frames)
+    for same in _grouped(group, lambda one: (one.ask.name, one.ask.parameter)):
+        ask = same[0].ask
+        windows = {one: frames.index(one.frame) * queries + place for one in same}
+        if ask.name == "last_k":
+            for one, window in windows.items():
+                yield (one.frame, one.place), measured.lists(window, int(ask.parameter or 1))
+            continue
+        labels = {one.frame: one.ask.label for one in same}
+        column = measure(measured, ask.name, ask.parameter, [labels.get(f, "") for f in frames])
+        for one, window in windows.items():
+            yield (one.frame, one.place), _at(column, window)
+
+
+def _at(column: Column, window: Int64) -> Column:
+    valid = None if column.valid is None else column.valid[window]
+    return Column(column.values[window], valid)
