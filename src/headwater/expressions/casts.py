@@ -1,42 +1,155 @@
-"""Casts of one value, as DuckDB does them."""
+"""Casts of one value, as DuckDB does them on a tree that `resolve` returned."""
 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from headwater.definitions.types import NUMBERS, element, is_list
 from headwater.errors import ComputeError
 
 _PLAIN = (*NUMBERS, "bool")
+_LIMITS = {"int32": 2**31, "int64": 2**63}
+_TRUTHS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0"), False),
+}
 
 
 def can_cast(before: str, after: str) -> bool:
     """Whether CAST is allowed between two types."""
     if before in ("null", after):
         return True
-    if is_list(before) and is_list(after):
-        return can_cast(element(before), element(after))
     if is_list(before) or is_list(after):
-        return False
-    if before in _PLAIN and after in (*_PLAIN, "string"):
-        return True
+        both = is_list(before) and is_list(after)
+        return both and element(before) in NUMBERS and element(after) in NUMBERS
+    if before in _PLAIN:
+        return after in (*_PLAIN, "string")
     if before == "string":
         return after in (*_PLAIN, "date", "timestamp")
     return before in ("date", "timestamp") and after in ("date", "timestamp", "string")
 
 
 def caster(dtype: str, *, is_try: bool = False) -> Callable[[Any], Any]:
-    """A function that casts one value that is not null."""
-    if dtype == "float64":
-        return float
-    if dtype in ("int32", "int64"):
-        return _to_integer
-    return lambda value: value
+    """A function that casts one value that is not null.
+
+    It raises ComputeError where the value has no form in `dtype`; where `is_try`, it gives None.
+    """
+    if is_list(dtype):
+        one = caster(element(dtype), is_try=is_try)
+        return lambda values: [None if value is None else one(value) for value in values]
+    cast = _CASTS[dtype]
+    if not is_try:
+        return cast
+
+    def attempt(value: Any) -> Any:
+        try:
+            return cast(value)
+        except ComputeError:
+            return None
+
+    return attempt
 
 
-def _to_integer(value: Any) -> int:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ComputeError(f"{value} can't be cast to an integer")
-    return round(value)
+def coerce(value: Any, dtype: str) -> Any:
+    """The value as its declared type holds it: an int32 in its range, a float32 rounded.
+
+    Null stays null. Raises ComputeError where the value does not fit.
+    """
+    if value is None or dtype == "null":
+        return None
+    if dtype in NUMBERS or is_list(dtype):
+        return caster(dtype)(value)
+    return value
+
+
+def _impossible(value: Any, dtype: str) -> ComputeError:
+    return ComputeError(f"{value!r} can't be cast to {dtype}")
+
+
+def _integer(dtype: str) -> Callable[[Any], int]:
+    limit = _LIMITS[dtype]
+
+    def cast(value: Any) -> int:
+        if isinstance(value, str):
+            value = _read_integer(value, dtype)
+        elif isinstance(value, float):
+            if not math.isfinite(value):
+                raise _impossible(value, dtype)
+            value = round(value)
+        if not -limit <= value < limit:
+            raise _impossible(value, dtype)
+        return int(value)
+
+    return cast
+
+
+def _read_integer(text: str, dtype: str) -> int:
+    """The integer nearest to a decimal number, halves away from zero."""
+    try:
+        number = Decimal(text.strip(" "))
+    except InvalidOperation:
+        raise _impossible(text, dtype) from None
+    if not number.is_finite() or number.adjusted() > 20:
+        raise _impossible(text, dtype)
+    return int(number.to_integral_value(ROUND_HALF_UP))
+
+
+def _double(value: Any) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise _impossible(value, "float64") from None
+
+
+def _single(value: Any) -> float:
+    try:
+        rounded: float = struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:
+        raise _impossible(value, "float32") from None
+    return rounded
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, str):
+        return bool(value != 0)
+    truth = _TRUTHS.get(value.lower())
+    if truth is None:
+        raise _impossible(value, "bool")
+    return truth
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        text = value.replace(tzinfo=None).isoformat(sep=" ")
+        return text.rstrip("0") if "." in text else text
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _day(value: Any) -> date:
+    return value.date() if isinstance(value, datetime) else value
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    return datetime(value.year, value.month, value.day, tzinfo=UTC)
+
+
+_CASTS: dict[str, Callable[[Any], Any]] = {
+    "bool": _truth,
+    "int32": _integer("int32"),
+    "int64": _integer("int64"),
+    "float32": _single,
+    "float64": _double,
+    "string": _text,
+    "bytes": lambda value: value,
+    "timestamp": _moment,
+    "date": _day,
+}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from operator import itemgetter
 from typing import Any
 
 from headwater.errors import ExpressionError
 from headwater.expressions.casts import caster
 from headwater.expressions.functions import SCALAR_FUNCTIONS, SEQUENCE_FUNCTIONS, Row
+from headwater.expressions.functions.times import from_microseconds
 from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node
 
 
@@ -42,7 +44,14 @@ def _compile(node: Node, places: dict[str, int]) -> Row:
 
 def constant(node: Literal) -> Any:
     """The value of a literal as closures hold it."""
-    return node.value
+    value = node.value
+    if value is None:
+        return None
+    if node.dtype == "timestamp":
+        return from_microseconds(int(value))
+    if node.dtype == "date":
+        return date(1970, 1, 1) + timedelta(days=int(value))
+    return bytes.fromhex(str(value)) if node.dtype == "bytes" else value
 
 
 def _constant(value: Any) -> Row:

@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlglot import exp
 
-from headwater.expressions.lowering import Refused, call_function, cast, negate, shift
+from headwater.expressions.intervals import shift
+from headwater.expressions.lowering import call_function, cast, extract, negate
+from headwater.expressions.refusal import Refused, refuse_name
 from headwater.expressions.tree import Aggregate, Call, Case, Column, Literal, Node
 
 INT64_MAX = 2**63 - 1
@@ -25,7 +27,7 @@ TYPES = {
     "TIMESTAMPTZ": "timestamp",
     "DATE": "date",
 }
-_BINARY: dict[type[exp.Expression], str] = {
+_BINARY: dict[type[Any], str] = {
     exp.Add: "add",
     exp.Sub: "subtract",
     exp.Mul: "multiply",
@@ -40,13 +42,21 @@ _BINARY: dict[type[exp.Expression], str] = {
     exp.GTE: "ge",
     exp.NullSafeEQ: "is_not_distinct",
     exp.NullSafeNEQ: "is_distinct",
+    exp.Pow: "pow",
+    exp.DPipe: "concat_operator",
+    exp.Like: "like",
+    exp.ILike: "ilike",
+    exp.BitwiseAnd: "bit_and",
+    exp.BitwiseOr: "bit_or",
+    exp.BitwiseLeftShift: "shift_left",
+    exp.BitwiseRightShift: "shift_right",
 }
 
 
 class Converter:
     """Converts one expression; raises Refused, in the user's words, for what is not allowed."""
 
-    def convert(self, found: exp.Expression) -> Node:
+    def convert(self, found: Any) -> Node:
         binary = _BINARY.get(type(found))
         if binary is not None:
             return self._binary(binary, found)
@@ -55,7 +65,7 @@ class Converter:
             raise Refused(_why(found))
         return reader(self, found)
 
-    def _binary(self, name: str, found: exp.Expression) -> Node:
+    def _binary(self, name: str, found: Any) -> Node:
         left, right = found.args["this"], found.args["expression"]
         for moment, interval, first in ((left, right, True), (right, left, False)):
             if isinstance(interval, exp.Interval):
@@ -64,17 +74,19 @@ class Converter:
                 raise Refused("an INTERVAL can only be added to or subtracted from a time")
         return Call(name, (self.convert(left), self.convert(right)))
 
-    def _interval(self, moment: exp.Expression, found: exp.Expression, *, minus: bool) -> Node:
+    def _interval(self, moment: Any, found: Any, *, minus: bool) -> Node:
         amount, unit = found.args.get("this"), found.args.get("unit")
         name = None if unit is None else unit.name
         if isinstance(amount, exp.Literal):
-            return shift(self.convert(moment), amount.this, name, minus=minus)
+            return shift(self.convert(moment), str(amount.this), name, minus=minus)
+        if amount is None:
+            raise Refused("an INTERVAL needs a number")
         return shift(self.convert(moment), self.convert(amount), name, minus=minus)
 
-    def paren(self, found: exp.Expression) -> Node:
+    def paren(self, found: Any) -> Node:
         return self.convert(found.this)
 
-    def column(self, found: exp.Expression) -> Node:
+    def column(self, found: Any) -> Node:
         table = found.args.get("table")
         if table is not None:
             raise Refused(
@@ -85,7 +97,7 @@ class Converter:
             raise Refused("'*' stands only in count(*)")
         return Column(found.name)
 
-    def literal(self, found: exp.Expression) -> Node:
+    def literal(self, found: Any) -> Node:
         text = found.this
         if found.args["is_string"]:
             return Literal(text, "string")
@@ -101,19 +113,19 @@ class Converter:
             raise Refused(f"the number {text} does not fit float64")
         return Literal(number, "float64")
 
-    def null(self, _: exp.Expression) -> Node:
+    def null(self, _: Any) -> Node:
         return Literal(None, "null")
 
-    def boolean(self, found: exp.Expression) -> Node:
+    def boolean(self, found: Any) -> Node:
         return Literal(bool(found.this), "bool")
 
-    def minus(self, found: exp.Expression) -> Node:
+    def minus(self, found: Any) -> Node:
         inner = found.this
         if isinstance(inner, exp.Literal) and not inner.is_string and inner.this == str(2**63):
             return Literal(-(2**63), "int64")
         return negate(self.convert(inner))
 
-    def is_(self, found: exp.Expression) -> Node:
+    def is_(self, found: Any) -> Node:
         arg, wanted = self.convert(found.this), found.expression
         if isinstance(wanted, exp.Null):
             return Call("is_null", (arg,))
@@ -121,10 +133,10 @@ class Converter:
             return Call("is_not_distinct", (arg, Literal(bool(wanted.this), "bool")))
         raise Refused(f"IS takes NULL, TRUE or FALSE, not {wanted.sql('duckdb')}")
 
-    def not_(self, found: exp.Expression) -> Node:
+    def not_(self, found: Any) -> Node:
         return Call("not", (self.convert(found.this),))
 
-    def connect(self, found: exp.Expression) -> Node:
+    def connect(self, found: Any) -> Node:
         name = "and" if isinstance(found, exp.And) else "or"
         parts: list[Node] = []
         for side in (found.args["this"], found.args["expression"]):
@@ -133,18 +145,18 @@ class Converter:
             parts.extend(node.args if same and isinstance(node, Call) else (node,))
         return Call(name, tuple(parts))
 
-    def between(self, found: exp.Expression) -> Node:
+    def between(self, found: Any) -> Node:
         arg = self.convert(found.this)
         low, high = self.convert(found.args["low"]), self.convert(found.args["high"])
         return Call("and", (Call("ge", (arg, low)), Call("le", (arg, high))))
 
-    def in_(self, found: exp.Expression) -> Node:
+    def in_(self, found: Any) -> Node:
         if found.args.get("query") or found.args.get("field") or found.args.get("unnest"):
             raise Refused("IN takes a list of values in parentheses, not a subquery or a column")
         values = [self.convert(item) for item in found.expressions]
         return Call("in", (self.convert(found.this), *values))
 
-    def case(self, found: exp.Expression) -> Node:
+    def case(self, found: Any) -> Node:
         operand = found.args.get("this")
         subject = None if operand is None else self.convert(operand)
         branches = []
@@ -156,16 +168,16 @@ class Converter:
         default = found.args.get("default")
         return Case(tuple(branches), None if default is None else self.convert(default))
 
-    def if_(self, found: exp.Expression) -> Node:
+    def if_(self, found: Any) -> Node:
         otherwise = found.args.get("false")
         branch = (self.convert(found.this), self.convert(found.args["true"]))
         return Case((branch,), None if otherwise is None else self.convert(otherwise))
 
-    def cast(self, found: exp.Expression) -> Node:
+    def cast(self, found: Any) -> Node:
         dtype = _type(found.args["to"])
         return cast(self.convert(found.this), dtype, is_try=isinstance(found, exp.TryCast))
 
-    def filter(self, found: exp.Expression) -> Node:
+    def filter(self, found: Any) -> Node:
         node = self.convert(found.this)
         if not isinstance(node, Aggregate):
             raise Refused("FILTER stands only after an aggregate")
@@ -173,7 +185,7 @@ class Converter:
         both = test if node.where is None else Call("and", (node.where, test))
         return Aggregate(node.name, node.args, node.distinct, both, node.parameters)
 
-    def function(self, found: exp.Expression) -> Node:
+    def function(self, found: Any) -> Node:
         name = str(found.this).lower()
         given = list(found.expressions)
         star = len(given) == 1 and isinstance(given[0], exp.Star)
@@ -183,8 +195,41 @@ class Converter:
         args = [] if star else [self.convert(arg) for arg in given]
         return call_function(name, args, star=star, distinct=distinct)
 
-    def forbidden_word(self, found: exp.Expression) -> Node:
-        return call_function(str(found.sql("duckdb")).lower().removesuffix("()"), [])
+    def clock(self, found: Any) -> Node:
+        raise refuse_name(found.sql("duckdb").lower().removesuffix("()"))
+
+    def escape(self, found: Any) -> Node:
+        node = self.convert(found.this)
+        if not isinstance(node, Call) or node.name != "like":
+            raise Refused("ESCAPE stands only after LIKE")
+        return Call("like_escape", (*node.args, self.convert(found.expression)))
+
+    def invert(self, found: Any) -> Node:
+        return Call("bit_not", (self.convert(found.this),))
+
+    def bracket(self, found: Any) -> Node:
+        if len(found.expressions) != 1 or isinstance(found.expressions[0], exp.Slice):
+            raise Refused("a list takes one index in brackets, as in x[1]")
+        return Call("list_extract", (self.convert(found.this), self.convert(found.expressions[0])))
+
+    def extract(self, found: Any) -> Node:
+        return extract(found.this.name, self.convert(found.expression))
+
+    def position(self, found: Any) -> Node:
+        return self._named("position", found, "this", "substr")
+
+    def substring(self, found: Any) -> Node:
+        return self._named("substring", found, "this", "start", "length")
+
+    def trim(self, found: Any) -> Node:
+        side = str(found.args.get("position") or "").upper()
+        name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(side, "trim")
+        return self._named(name, found, "this", "expression")
+
+    def _named(self, name: str, found: Any, *keys: str) -> Node:
+        """The call of a function whose arguments the grammar reads by itself."""
+        given = [found.args[key] for key in keys if found.args.get(key) is not None]
+        return call_function(name, [self.convert(arg) for arg in given])
 
 
 def _type(found: Any) -> str:
@@ -193,13 +238,13 @@ def _type(found: Any) -> str:
     dtype = TYPES.get(found.this.name)
     if dtype is None or (found.expressions and dtype != "string"):
         raise Refused(
-            f"type {found.sql('duckdb')} is not known; use BOOLEAN, INTEGER, BIGINT, FLOAT, DOUBLE, "
-            "VARCHAR, BLOB, TIMESTAMP, DATE or one of these with []"
+            f"type {found.sql('duckdb')} is not known; use BOOLEAN, INTEGER, BIGINT, FLOAT, "
+            "DOUBLE, VARCHAR, BLOB, TIMESTAMP, DATE or one of these with []"
         )
     return dtype
 
 
-_REASONS: tuple[tuple[type[exp.Expression], str], ...] = (
+_REASONS: tuple[tuple[type[Any], str], ...] = (
     (exp.Window, "OVER (...) is not allowed; use window= or rows= of the feature, or lag(x)"),
     (exp.Query, "a query is not an expression; write only the value"),
     (exp.Star, "'*' stands only in count(*)"),
@@ -218,7 +263,7 @@ _REASONS: tuple[tuple[type[exp.Expression], str], ...] = (
 )
 
 
-def _why(found: exp.Expression) -> str:
+def _why(found: Any) -> str:
     for kind, reason in _REASONS:
         if isinstance(found, kind):
             return reason
@@ -226,7 +271,7 @@ def _why(found: exp.Expression) -> str:
     return f"'{text[:60]}' is not allowed in an expression"
 
 
-_READERS: dict[type[exp.Expression], Callable[[Converter, exp.Expression], Node]] = {
+_READERS: dict[type[Any], Callable[[Converter, Any], Node]] = {
     exp.Paren: Converter.paren,
     exp.Column: Converter.column,
     exp.Literal: Converter.literal,
@@ -245,4 +290,17 @@ _READERS: dict[type[exp.Expression], Callable[[Converter, exp.Expression], Node]
     exp.TryCast: Converter.cast,
     exp.Filter: Converter.filter,
     exp.Anonymous: Converter.function,
+    exp.Escape: Converter.escape,
+    exp.BitwiseNot: Converter.invert,
+    exp.Bracket: Converter.bracket,
+    exp.Extract: Converter.extract,
+    exp.StrPosition: Converter.position,
+    exp.Substring: Converter.substring,
+    exp.Trim: Converter.trim,
+    exp.CurrentDate: Converter.clock,
+    exp.CurrentTime: Converter.clock,
+    exp.CurrentTimestamp: Converter.clock,
+    exp.Localtime: Converter.clock,
+    exp.Localtimestamp: Converter.clock,
+    exp.CurrentUser: Converter.clock,
 }

@@ -1,40 +1,41 @@
-"""Brings the spellings of one meaning to one form: names, intervals, literals, sugar."""
+"""Brings the spellings of one meaning to one form: names of functions, literals, casts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 
-from headwater.errors import near_miss
 from headwater.expressions.functions import (
     AGGREGATE_FUNCTIONS,
+    SCALAR_FUNCTIONS,
     SEQUENCE_FUNCTIONS,
     SPELLINGS,
     AggregateFunction,
 )
-from headwater.expressions.tree import Aggregate, Call, Cast, Literal, Node, Scalar
+from headwater.expressions.functions.times import microseconds
+from headwater.expressions.intervals import part_name
+from headwater.expressions.refusal import Refused, refuse_name
+from headwater.expressions.tree import Aggregate, Call, Case, Cast, Literal, Node, Scalar
+from headwater.expressions.widening import choices
 
-DOCS = "docs/reference/functions.md"
-MAX_COUNT = 100_000
-
-
-class Refused(Exception):  # noqa: N818  (never leaves this package)
-    """What is not allowed in an expression, in the user's words."""
+MAX_ROWS = 100_000
 
 
 def negate(node: Node) -> Node:
     """A negative literal where the node is a number other than zero, else the call."""
     value = node.value if isinstance(node, Literal) else None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(node, Literal) and number and value and value != -(2**63):
-        return Literal(-value, node.dtype)  # type: ignore[operator]
+    if isinstance(node, Literal) and isinstance(value, int | float):
+        # 0.0 and -0.0 would be equal as literals
+        whole = isinstance(value, bool) or value in (0, -(2**63))
+        if not whole:
+            return Literal(-value, node.dtype)
     return Call("negate", (node,))
 
 
 def cast(arg: Node, dtype: str, *, is_try: bool = False) -> Node:
     """The cast; of a constant text to a date or timestamp the constant itself."""
-    if isinstance(arg, Literal) and arg.dtype == "string" and dtype in ("date", "timestamp"):
-        return time_literal(str(arg.value), dtype)
+    if isinstance(arg, Literal) and isinstance(arg.value, str) and dtype in ("date", "timestamp"):
+        return time_literal(arg.value, dtype)
     return Cast(arg, dtype, is_try)
 
 
@@ -44,76 +45,112 @@ def time_literal(text: str, dtype: str) -> Literal:
         if dtype == "date":
             return Literal((date.fromisoformat(text) - date(1970, 1, 1)).days, dtype)
         moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        return Literal(microseconds(moment), dtype)
     except ValueError:
         form = "2024-01-31" if dtype == "date" else "2024-01-31 23:59:59.5"
         raise Refused(f"'{text}' is not a {dtype}; write it as '{form}'") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return Literal((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds, dtype)
-
-
-def shift(moment: Node, amount: Node | str, unit: str | None, *, minus: bool) -> Node:
-    """A time plus or minus an INTERVAL."""
-    raise Refused("an INTERVAL is not allowed")
 
 
 def call_function(
     name: str, args: list[Node], *, star: bool = False, distinct: bool = False
 ) -> Node:
     """The node of a call by any spelling of its name."""
-    if name == "count_if" or name == "countif":
-        _count(name, args, 1, 1)
-        return Aggregate("count", (), where=args[0])
-    if name == "median":
-        _count(name, args, 1, 1)
-        return Aggregate("quantile_cont", (args[0],), parameters=(0.5,))
-    if name == "as_of":
-        _count(name, args, 0, 0)
-        return Call("as_of")
     known = SPELLINGS.get(name)
-    if known is None:
-        raise Refused(f"unknown function '{name}'{near_miss(name, SPELLINGS)} (see {DOCS})")
+    if star and known != "count":
+        raise Refused("'*' stands only in count(*)")
+    if distinct and known != "count":
+        raise Refused(f"DISTINCT stands only in count(DISTINCT x), not in {name}")
+    if name in _SUGAR:
+        return _SUGAR[name](name, args)
     if known in AGGREGATE_FUNCTIONS:
         return _aggregate(AGGREGATE_FUNCTIONS[known], args, star=star, distinct=distinct)
-    if star:
-        raise Refused("'*' stands only in count(*)")
-    if distinct:
-        raise Refused("DISTINCT stands only in count(DISTINCT x)")
     if known in SEQUENCE_FUNCTIONS:
         return _sequence(SEQUENCE_FUNCTIONS[known], args)
-    return Call(known, tuple(args))
+    if known is None:
+        raise refuse_name(name)
+    return Call(known, _with_part(known, args))
+
+
+def _with_part(name: str, args: Sequence[Node]) -> tuple[Node, ...]:
+    """The arguments, the part of a time under its canonical name."""
+    first = args[0] if args else None
+    parts = choices(SCALAR_FUNCTIONS[name].takes[0]) if SCALAR_FUNCTIONS[name].takes else None
+    if parts is not None and isinstance(first, Literal) and isinstance(first.value, str):
+        return (Literal(part_name(first.value), "string"), *args[1:])
+    return tuple(args)
+
+
+def _count_if(name: str, args: list[Node]) -> Node:
+    _check_count(name, args, 1, 1)
+    return Aggregate("count", (), where=args[0])
+
+
+def _median(name: str, args: list[Node]) -> Node:
+    _check_count(name, args, 1, 1)
+    return Aggregate("quantile_cont", (args[0],), parameters=(0.5,))
+
+
+def _as_of(name: str, args: list[Node]) -> Node:
+    _check_count(name, args, 0, 0)
+    return Call("as_of")
+
+
+def _if(name: str, args: list[Node]) -> Node:
+    _check_count(name, args, 2, 3)
+    return Case(((args[0], args[1]),), args[2] if len(args) == 3 else None)
+
+
+def _date_part(name: str, args: list[Node]) -> Node:
+    _check_count(name, args, 2, 2)
+    part = args[0]
+    if not isinstance(part, Literal) or not isinstance(part.value, str):
+        raise Refused("function 'date_part': argument 1 should be a constant, as in 'hour'")
+    return extract(part.value, args[1])
+
+
+def extract(part: str, moment: Node) -> Node:
+    """A part of a time, by the function of its name."""
+    name = SPELLINGS.get(part_name(part))
+    function = SCALAR_FUNCTIONS.get(name or "")
+    if function is None or function.takes != ("timestamp",):
+        parts = [f.name for f in SCALAR_FUNCTIONS.values() if f.takes == ("timestamp",)]
+        raise Refused(f"'{part}' is not a part of a time; use {', '.join(parts)}")
+    return Call(function.name, (moment,))
+
+
+_SUGAR: dict[str, Callable[[str, list[Node]], Node]] = {
+    "count_if": _count_if,
+    "countif": _count_if,
+    "median": _median,
+    "as_of": _as_of,
+    "if": _if,
+    "date_part": _date_part,
+    "datepart": _date_part,
+}
 
 
 def _aggregate(
     function: AggregateFunction, args: list[Node], *, star: bool, distinct: bool
 ) -> Node:
-    name = function.name
-    if name == "count" and not star and not args:
-        raise Refused("write count(*) to count rows")
-    if star:
-        if name != "count":
-            raise Refused("'*' stands only in count(*)")
+    if function.name == "count" and (star or not args):
         return Aggregate("count")
-    if distinct and name != "count":
-        raise Refused(f"DISTINCT stands only in count(DISTINCT x), not in {name}")
-    _count(name, args, len(function.takes), len(function.takes))
-    values = args[: len(args) - function.constants]
-    patterns = function.takes[len(values) :]
+    _check_count(function.name, args, len(function.takes), len(function.takes))
+    cut = len(args) - function.constants
     constants = tuple(
-        _constant(name, arg, pattern)
-        for arg, pattern in zip(args[len(values) :], patterns, strict=True)
+        _constant(function.name, arg, pattern)
+        for arg, pattern in zip(args[cut:], function.takes[cut:], strict=True)
     )
-    return Aggregate(name, tuple(values), distinct, parameters=constants)
+    return Aggregate(function.name, tuple(args[:cut]), distinct, parameters=constants)
 
 
 def _sequence(function: AggregateFunction, args: list[Node]) -> Node:
     least = sum(not pattern.endswith("?") for pattern in function.takes)
-    _count(function.name, args, least, len(function.takes))
-    steps = args[1] if len(args) > 1 else Literal(1, "int64")
-    return Call(
-        function.name, (args[0], Literal(_constant(function.name, steps, "positive"), "int64"))
-    )
+    _check_count(function.name, args, least, len(function.takes))
+    steps: Scalar = 1
+    if len(args) > 1:
+        steps = _constant(function.name, args[1], "positive")
+    return Call(function.name, (args[0], Literal(steps, "int64")))
 
 
 def _constant(name: str, node: Node, pattern: str) -> Scalar:
@@ -121,16 +158,16 @@ def _constant(name: str, node: Node, pattern: str) -> Scalar:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if pattern == "fraction":
         if not number or not 0 <= value <= 1:  # type: ignore[operator]
-            raise Refused(f"function '{name}': the fraction is a constant from 0 to 1")
+            raise Refused(f"function '{name}': the fraction should be a constant from 0 to 1")
         return float(value)  # type: ignore[arg-type]
-    if not number or not isinstance(value, int) or not 1 <= value <= MAX_COUNT:
+    if not number or not isinstance(value, int) or not 1 <= value <= MAX_ROWS:
         raise Refused(
-            f"function '{name}': the number of rows is a constant from 1 to {MAX_COUNT:,}"
+            f"function '{name}': the number of rows should be a constant from 1 to {MAX_ROWS}"
         )
     return value
 
 
-def _count(name: str, args: Sequence[Node], least: int, most: int) -> None:
+def _check_count(name: str, args: Sequence[Node], least: int, most: int) -> None:
     if not least <= len(args) <= most:
         wanted = f"{least}" if least == most else f"{least} to {most}"
         plural = "" if wanted == "1" else "s"

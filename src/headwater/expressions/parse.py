@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
-from sqlglot import ErrorLevel, exp
+from sqlglot import ErrorLevel
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
 
 from headwater.errors import ExpressionError
 from headwater.expressions.conversion import Converter
 from headwater.expressions.functions import SEQUENCE_FUNCTIONS
-from headwater.expressions.lowering import Refused
+from headwater.expressions.refusal import Refused
 from headwater.expressions.tree import Aggregate, Call, Node
 from headwater.expressions.walk import children, walk
 
@@ -29,9 +30,9 @@ class _Language(DuckDB):
 
     INDEX_OFFSET = 0
 
-    class Parser(DuckDB.Parser):
-        FUNCTIONS: dict[str, object] = {}
-        FUNCTION_PARSERS = {
+    class Parser(DuckDB.Parser):  # type: ignore[valid-type, misc]
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             name: reader for name, reader in DuckDB.Parser.FUNCTION_PARSERS.items() if name in _KEPT
         }
 
@@ -51,7 +52,7 @@ def parse(sql: str, where: str) -> Node:
     return tree
 
 
-def _read(sql: str) -> exp.Expression:
+def _read(sql: str) -> Any:
     if not sql.strip():
         raise Refused("the expression is empty")
     if len(sql) > MAX_LENGTH:

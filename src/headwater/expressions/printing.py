@@ -161,10 +161,10 @@ def _duckdb_literal(node: Literal) -> str:
     return f"CAST({value} AS {duckdb_type(node.dtype)})"
 
 
-def _timestamp(value: bool | float | str) -> str:
+def _timestamp(value: float | str) -> str:
     moment = _EPOCH + timedelta(microseconds=int(value))
     return moment.replace(tzinfo=None).isoformat(sep=" ")
 
 
-def _date(value: bool | float | str) -> str:
+def _date(value: float | str) -> str:
     return (date(1970, 1, 1) + timedelta(days=int(value))).isoformat()

@@ -14,18 +14,22 @@ from headwater.expressions.functions import (
     AggregateFunction,
     Function,
 )
+from headwater.expressions.functions.matching import check_regex
+from headwater.expressions.printing import fill
 from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node
+from headwater.expressions.widening import (
+    NULL,
+    convert,
+    fits,
+    fits_constant,
+    is_constant,
+    null_type,
+    unify,
+    widens,
+    words,
+)
 
-NULL = "null"
-WORDS = {
-    "N": "a number",
-    "number": "a number",
-    "time": "date or timestamp",
-    "sized": "string or list",
-    "list": "a list",
-    "scalar": "a single value",
-    "ordered": "a value with an order",
-}
+_Typed = tuple[Node, str]
 
 
 def type_of(node: Node, columns: Mapping[str, str], where: str) -> str:
@@ -46,45 +50,6 @@ def resolve(node: Node, columns: Mapping[str, str], where: str) -> tuple[Node, s
     return _Resolver(columns, where).visit(node)
 
 
-def unify(types: Sequence[str]) -> str | None:
-    """The type that holds values of all these types without a change of meaning, or None."""
-    kinds = {t for t in types if t != NULL}
-    if not kinds:
-        return NULL
-    if len(kinds) == 1:
-        return kinds.pop()
-    if kinds <= set(INTEGERS):
-        return "int64"
-    if kinds <= set(NUMBERS):
-        return "float64"
-    if all(is_list(kind) for kind in kinds):
-        inner = unify([element(kind) for kind in kinds])
-        return None if inner is None else list_of(inner)
-    return None
-
-
-def convert(node: Node, before: str, after: str) -> Node:
-    """The node as a value of the type `after`, to which `before` widens."""
-    if before == after:
-        return node
-    if isinstance(node, Literal) and isinstance(node.value, int) and after == "float64":
-        return Literal(float(node.value), after)
-    if isinstance(node, Case):
-        return Cast(node, after)
-    return Cast(node, after)
-
-
-def describe(function: Function | AggregateFunction) -> str:
-    """How a message names a function: `function 'upper'`, `operator 'x + y'`."""
-    if isinstance(function, AggregateFunction) or not function.text:
-        return f"function '{function.name}'"
-    from headwater.expressions.printing import fill
-
-    count = max(2, function.least) if function.most is None else function.least
-    text = fill(function.text, ["x", "y", "z", "u"][:count])
-    return f"operator '{text.removeprefix('(').removesuffix(')')}'"
-
-
 class _Resolver:
     def __init__(self, columns: Mapping[str, str], where: str) -> None:
         self._columns = columns
@@ -93,7 +58,7 @@ class _Resolver:
     def error(self, message: str) -> ExpressionError:
         return ExpressionError(f"{self._where}: {message}")
 
-    def visit(self, node: Node) -> tuple[Node, str]:
+    def visit(self, node: Node) -> _Typed:
         match node:
             case Literal():
                 return node, node.dtype
@@ -105,6 +70,10 @@ class _Resolver:
                 return self._case(node)
             case Aggregate():
                 return self._aggregate(node)
+            case Call(name="as_of"):
+                return node, "timestamp"
+            case Call(name=name) if name in SEQUENCE_FUNCTIONS:
+                return self._sequence(node)
             case Call():
                 return self._call(node)
 
@@ -116,21 +85,22 @@ class _Resolver:
         hint = f"; did you mean '{same[0]}'?" if same else near_miss(name, self._columns)
         raise self.error(f"unknown column or feature '{name}'{hint}")
 
-    def _cast(self, node: Cast) -> tuple[Node, str]:
-        arg, found = self.visit(node.arg)
-        if not can_cast(found, node.dtype):
+    def _cast(self, node: Cast) -> _Typed:
+        arg, before = self.visit(node.arg)
+        after = node.dtype
+        if not can_cast(before, after):
             hint = ""
-            if found in ("timestamp", "date") and node.dtype in NUMBERS:
-                hint = "; write epoch_us(x) or epoch(x)"
-            if found in NUMBERS and node.dtype in ("timestamp", "date"):
+            if before in ("timestamp", "date") and after in NUMBERS:
+                hint = "; write epoch(x) or epoch_us(x)"
+            if before in NUMBERS and after in ("timestamp", "date"):
                 hint = "; write to_timestamp(seconds) or make_timestamp(microseconds)"
-            raise self.error(f"a {found} can't be cast to {node.dtype}{hint}")
-        return Cast(arg, node.dtype, node.is_try), node.dtype
+            raise self.error(f"{before} can't be cast to {after}{hint}")
+        return _written_cast(arg, before, after, is_try=node.is_try), after
 
-    def _case(self, node: Case) -> tuple[Node, str]:
+    def _case(self, node: Case) -> _Typed:
         conditions = [
-            self._given(self.visit(test), "bool", f"CASE: condition {i}")
-            for i, (test, _) in enumerate(node.branches, 1)
+            self._given(self.visit(test), "bool", f"CASE: condition {number}")
+            for number, (test, _) in enumerate(node.branches, 1)
         ]
         values = [self.visit(value) for _, value in node.branches]
         if node.otherwise is not None:
@@ -140,120 +110,124 @@ class _Resolver:
         branches = tuple(zip(conditions, nodes, strict=False))
         return Case(branches, None if node.otherwise is None else nodes[-1]), common
 
-    def _given(self, found: tuple[Node, str], expected: str, what: str) -> Node:
-        """The argument as `expected`, to which null and narrower numbers widen."""
+    def _given(self, found: _Typed, expected: str, what: str) -> Node:
+        """The argument as `expected`, to which nulls, narrower numbers and dates widen."""
         node, dtype = found
-        if unify([dtype, expected]) != expected:
+        if not widens(dtype, expected):
             raise self.error(f"{what} should be {expected}, is {dtype}{_hint(node, expected)}")
         return convert(node, dtype, expected)
 
-    def _common(self, found: Sequence[tuple[Node, str]], what: str) -> str:
-        types = [dtype for _, dtype in found]
-        common = unify(types)
+    def _common(self, found: Sequence[_Typed], what: str) -> str:
+        common = unify([dtype for _, dtype in found])
         if common is None:
-            names = " and ".join(sorted({t for t in types if t != NULL}))
-            hints = [_hint(n, t) for n, d in found if d == "string" for t in types]
-            hint = next((h for h in hints if h), "")
-            if not hint and {*types} - {NULL} == {"date", "timestamp"}:
-                hint = "; write CAST(x AS TIMESTAMP) or CAST(x AS DATE)"
-            raise self.error(f"{what} should have one type, are {names}{hint}")
+            types = sorted({dtype for _, dtype in found} - {NULL})
+            raise self.error(
+                f"{what} should have one type, are {' and '.join(types)}{_mixed_hint(found)}"
+            )
         return common
 
-    def _call(self, node: Call) -> tuple[Node, str]:
-        sequence = SEQUENCE_FUNCTIONS.get(node.name)
-        if sequence is not None:
-            arg, dtype = self.visit(node.args[0])
-            self._check_pattern(sequence, 0, dtype, node.args[0])
-            if sequence.takes[0] == "float64":
-                arg = convert(arg, dtype, "float64")
-            return Call(node.name, (arg, *node.args[1:])), _result(sequence, dtype)
+    def _call(self, node: Call) -> _Typed:
         function = SCALAR_FUNCTIONS[node.name]
         found = [self.visit(arg) for arg in node.args]
         self._check_count(function, len(found))
         if function.name in ("add", "subtract"):
             self._refuse_times(function, [dtype for _, dtype in found])
+        for position, given in enumerate(found):
+            self._check(function, position, given)
         groups = self._groups(function, found)
         args = tuple(
-            self._argument(function, i, node, dtype, groups)
-            for i, (node, dtype) in enumerate(found)
+            self._argument(function, position, given, groups)
+            for position, given in enumerate(found)
         )
-        return Call(node.name, args), _named(function.gives, groups)
+        return Call(node.name, args), groups.get(function.gives, function.gives)
 
     def _check_count(self, function: Function, count: int) -> None:
-        most = function.most
-        if function.least <= count and (most is None or count <= most):
+        least, most = function.least, function.most
+        if least <= count and (most is None or count <= most):
             return
-        if most == function.least:
-            wanted = f"{most}"
-        elif most is None:
-            wanted = f"at least {function.least}"
-        else:
-            wanted = f"{function.least} to {most}"
-        plural = "" if wanted == "1" else "s"
-        raise self.error(f"{describe(function)} takes {wanted} argument{plural}, got {count}")
+        wanted = f"{least} to {most}" if most is not None else f"at least {least}"
+        if least == most:
+            wanted = f"{least}"
+        plural = "" if wanted.endswith(" 1") or wanted == "1" else "s"
+        raise self.error(f"{_title(function)} takes {wanted} argument{plural}, got {count}")
 
     def _refuse_times(self, function: Function, types: Sequence[str]) -> None:
         if {"date", "timestamp"} & set(types):
             raise self.error(
-                f"{describe(function)} is for numbers, not for {' and '.join(types)}; add or "
+                f"{_title(function)} is for numbers, not for {' and '.join(types)}; add or "
                 "subtract INTERVAL 3 DAY, or take date_diff('day', from, to)"
             )
 
-    def _groups(self, function: Function, found: Sequence[tuple[Node, str]]) -> dict[str, str]:
-        """What `T`, `N` and `E` stand for in this call."""
+    def _check(self, function: Function | AggregateFunction, position: int, given: _Typed) -> None:
+        node, dtype = given
+        pattern = function.pattern(position)
+        what = f"{_title(function)}: argument {position + 1} should be {words(pattern)}"
+        if is_constant(pattern):
+            if not fits_constant(pattern, node):
+                raise self.error(what)
+            if pattern == "regex" and isinstance(node, Literal):
+                self._check_regex(str(node.value))
+        elif not fits(pattern, dtype):
+            raise self.error(f"{what}, is {dtype}{_hint(node, pattern)}")
+
+    def _check_regex(self, pattern: str) -> None:
+        try:
+            check_regex(pattern)
+        except ExpressionError as error:
+            raise self.error(str(error)) from None
+
+    def _groups(self, function: Function, found: Sequence[_Typed]) -> dict[str, str]:
+        """What the letters in the patterns stand for in this call."""
+        members: dict[str, list[_Typed]] = {}
+        for position, given in enumerate(found):
+            members.setdefault(function.pattern(position), []).append(given)
         groups: dict[str, str] = {}
-        shared = [f for i, f in enumerate(found) if function.pattern(i) == "T"]
-        if shared:
-            groups["T"] = self._common(shared, f"{describe(function)}: the arguments")
-        numbers = [dtype for i, (_, dtype) in enumerate(found) if function.pattern(i) == "N"]
-        if numbers:
-            groups["N"] = "int64" if set(numbers) <= {*INTEGERS, NULL} else "float64"
-        lists = [dtype for i, (_, dtype) in enumerate(found) if function.pattern(i) == "list"]
-        if lists and is_list(lists[0]):
-            others = [dtype for i, (_, dtype) in enumerate(found) if function.pattern(i) == "E"]
-            groups["E"] = unify([element(lists[0]), *others]) or element(lists[0])
+        for letter in ("T", "V"):
+            if letter in members:
+                groups[letter] = self._common(members[letter], f"{_title(function)}: the arguments")
+        if "N" in members:
+            types = {dtype for _, dtype in members["N"]} - {NULL}
+            groups["N"] = "int64" if types and types <= set(INTEGERS) else "float64"
+        if "list" in members:
+            inner = element(self._list(members["list"][0]))
+            groups["E"] = unify([inner, *(dtype for _, dtype in members.get("E", []))]) or inner
             groups["list"] = list_of(groups["E"])
         return groups
 
+    def _list(self, given: _Typed) -> str:
+        return given[1] if is_list(given[1]) else "list[int64]"
+
     def _argument(
-        self,
-        function: Function,
-        position: int,
-        node: Node,
-        dtype: str,
-        groups: Mapping[str, str],
+        self, function: Function, position: int, given: _Typed, groups: Mapping[str, str]
     ) -> Node:
+        node, dtype = given
         pattern = function.pattern(position)
-        self._check_pattern(function, position, dtype, node)
+        if pattern in ("digits", "size") and isinstance(node, Literal):
+            return Literal(node.value, "int32")
+        if is_constant(pattern) or pattern == "any":
+            return node
         if pattern in groups:
-            what = f"{describe(function)}: argument {position + 1}"
-            return self._given((node, dtype), groups[pattern], what)
+            what = f"{_title(function)}: argument {position + 1}"
+            return self._given(given, groups[pattern], what)
+        wanted = null_type(pattern)
         if dtype == NULL:
-            return node if pattern == "any" else Cast(node, NULL_TYPES.get(pattern, pattern))
-        return convert(node, dtype, pattern) if pattern in FLOATS + INTEGERS else node
+            return node if wanted is None else Cast(node, wanted)
+        return node if pattern == "sized" or wanted is None else convert(node, dtype, wanted)
 
-    def _check_pattern(
-        self, function: Function | AggregateFunction, position: int, dtype: str, node: Node
-    ) -> None:
-        pattern = function.takes[min(position, len(function.takes) - 1)].rstrip(".?")
-        if "'" in pattern:
-            allowed = pattern.strip("'").split("|")
-            if not (isinstance(node, Literal) and node.value in allowed):
-                raise self.error(
-                    f"{describe(function)}: argument {position + 1} should be one of the "
-                    f"constants {', '.join(allowed)}"
-                )
-        elif not fits(pattern, dtype):
-            raise self.error(
-                f"{describe(function)}: argument {position + 1} should be "
-                f"{WORDS.get(pattern, pattern)}, is {dtype}{_hint(node, pattern)}"
-            )
+    def _sequence(self, node: Call) -> _Typed:
+        function = SEQUENCE_FUNCTIONS[node.name]
+        given = self.visit(node.args[0])
+        self._check(function, 0, given)
+        arg, dtype = given
+        if function.gives in FLOATS:
+            arg = convert(arg, dtype, function.gives)
+        return Call(node.name, (arg, *node.args[1:])), _result(function, dtype)
 
-    def _aggregate(self, node: Aggregate) -> tuple[Node, str]:
+    def _aggregate(self, node: Aggregate) -> _Typed:
         function = AGGREGATE_FUNCTIONS[node.name]
         found = [self.visit(arg) for arg in node.args]
-        for i, (arg, dtype) in enumerate(found):
-            self._check_pattern(function, i, dtype, arg)
+        for position, given in enumerate(found):
+            self._check(function, position, given)
         where = None
         if node.where is not None:
             where = self._given(self.visit(node.where), "bool", "FILTER (WHERE ...)")
@@ -262,32 +236,28 @@ class _Resolver:
         return tree, _result(function, found[0][1] if found else NULL)
 
 
-NULL_TYPES = {"time": "timestamp", "sized": "string", "list": "list[int64]"}
+def _written_cast(arg: Node, before: str, after: str, *, is_try: bool) -> Node:
+    """The cast in steps that every engine does alike."""
+    if before == after:
+        return arg
+    verb = "try_read_" if is_try else "read_"
+    if before == "string" and after in ("date", "timestamp"):
+        return Call(f"{verb}{after}", (arg,))
+    if before == "string" and after in NUMBERS:
+        arg = Call("number_text", (arg,))
+    if after == "float32" and before not in FLOATS:
+        arg = Cast(arg, "float64", is_try)
+    if after == "string" and before in FLOATS:
+        return Call("nan_text", (Cast(convert(arg, before, "float64"), after, is_try),))
+    return Cast(arg, after, is_try)
 
 
-def fits(pattern: str, dtype: str) -> bool:
-    """Whether a value of a type may stand where the pattern of an argument asks for it."""
-    if dtype == NULL or pattern in ("any", "T", "E"):
-        return True
-    if pattern in ("N", "number", "float64"):
-        return dtype in NUMBERS
-    if pattern == "int64":
-        return dtype in INTEGERS
-    if pattern == "time":
-        return dtype in ("date", "timestamp")
-    if pattern == "sized":
-        return dtype == "string" or is_list(dtype)
-    if pattern == "list":
-        return is_list(dtype)
-    if pattern in ("scalar", "ordered"):
-        return not is_list(dtype)
-    return pattern == dtype
-
-
-def _named(gives: str, groups: Mapping[str, str]) -> str:
-    if is_list(gives):
-        return list_of(_named(element(gives), groups))
-    return groups.get(gives, NULL if gives in ("T", "E") else gives)
+def _title(function: Function | AggregateFunction) -> str:
+    """How a message names a function: `function 'upper'`, `operator 'x + y'`."""
+    if isinstance(function, AggregateFunction) or not function.text:
+        return f"function '{function.name}'"
+    text = fill(function.text, ["x", "y", "z"][: max(2, function.least)])
+    return f"operator '{text.removeprefix('(').removesuffix(')')}'"
 
 
 def _result(function: AggregateFunction, dtype: str) -> str:
@@ -299,9 +269,17 @@ def _result(function: AggregateFunction, dtype: str) -> str:
     return list_of(dtype) if function.gives == "list[T]" else function.gives
 
 
+def _mixed_hint(found: Sequence[_Typed]) -> str:
+    types = {dtype for _, dtype in found} - {NULL}
+    if types == {"date", "timestamp"}:
+        return "; write CAST(x AS TIMESTAMP) or CAST(x AS DATE)"
+    hints = (_hint(node, other) for node, _ in found for other in types)
+    return next((hint for hint in hints if hint), "")
+
+
 def _hint(node: Node, expected: str) -> str:
     if isinstance(node, Literal) and node.dtype == "string":
-        if expected in ("date", "time"):
+        if expected == "date":
             return "; write DATE '2024-01-31'"
         if expected == "timestamp":
             return "; write TIMESTAMP '2024-01-31 00:00:00'"

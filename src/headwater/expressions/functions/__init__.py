@@ -6,7 +6,13 @@ from headwater.expressions.functions.aggregates import AGGREGATES, SEQUENCES
 from headwater.expressions.functions.arithmetic import ARITHMETIC
 from headwater.expressions.functions.conditionals import CONDITIONALS
 from headwater.expressions.functions.declare import CANNOT, AggregateFunction, Function, Row
+from headwater.expressions.functions.lists import LISTS
 from headwater.expressions.functions.logic import LOGIC
+from headwater.expressions.functions.matching import MATCHING
+from headwater.expressions.functions.numbers import BITS, NUMBERS
+from headwater.expressions.functions.strings import STRINGS
+from headwater.expressions.functions.texts import TEXTS
+from headwater.expressions.functions.times import TIMES
 
 __all__ = [
     "AGGREGATE_FUNCTIONS",
@@ -24,21 +30,28 @@ FAMILIES: dict[str, tuple[Function, ...]] = {
     "Arithmetic": ARITHMETIC,
     "Comparison and logic": LOGIC,
     "Conditionals": CONDITIONALS,
+    "Numbers": NUMBERS,
+    "Bits": BITS,
+    "Strings": STRINGS,
+    "Matching": MATCHING,
+    "Times": TIMES,
+    "Lists": LISTS,
 }
-SCALAR_FUNCTIONS = {f.name: f for family in FAMILIES.values() for f in family}
+SCALAR_FUNCTIONS = {f.name: f for family in (*FAMILIES.values(), TEXTS) for f in family}
 AGGREGATE_FUNCTIONS = {f.name: f for f in AGGREGATES}
 SEQUENCE_FUNCTIONS = {f.name: f for f in SEQUENCES}
 
 
 def _spellings() -> dict[str, str]:
-    named: list[Function | AggregateFunction] = [
-        *(f for f in SCALAR_FUNCTIONS.values() if not f.text),
-        *AGGREGATE_FUNCTIONS.values(),
-        *SEQUENCE_FUNCTIONS.values(),
-    ]
-    found = {f.name: f.name for f in named}
-    everything = [*SCALAR_FUNCTIONS.values(), *AGGREGATE_FUNCTIONS.values()]
-    return found | {s: f.name for f in everything for s in f.spellings}
+    """Every name that may be called, and the canonical name that it means."""
+    found: dict[str, str] = {}
+    everything: list[Function | AggregateFunction] = [*AGGREGATES, *SEQUENCES]
+    everything += [f for family in FAMILIES.values() for f in family]
+    for function in everything:
+        operator = isinstance(function, Function) and bool(function.text)
+        names = function.spellings if operator else (function.name, *function.spellings)
+        found.update(dict.fromkeys(names, function.name))
+    return found
 
 
 SPELLINGS = _spellings()

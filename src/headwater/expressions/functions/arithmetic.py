@@ -158,7 +158,7 @@ ARITHMETIC = (
             ((1.0, INF), 1.0),
         ),
         text="({0} % {1})",
-        spellings=("fmod",),
+        spellings=("mod",),
     ),
     Function(
         "negate",

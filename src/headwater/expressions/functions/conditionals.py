@@ -52,8 +52,8 @@ def greatest(*values: Any) -> Any:
 CONDITIONALS = (
     Function(
         "coalesce",
-        ("T", "T..."),
-        "T",
+        ("V", "V..."),
+        "V",
         "The first value that is not null; later ones are not evaluated.",
         coalesce,
         (((None, 2, 3), 2), ((1, 2), 1), ((None, None), None), ((NAN, 1.0), NAN)),

@@ -14,16 +14,19 @@ Example = tuple[tuple[Any, ...], Any]
 class Function:
     """A scalar function or operator of the allow-list, in all its forms.
 
-    `takes` is a pattern an argument: a type, or `N` (numbers, brought to one of int64 and
-    float64), `T` (any type, the same for all `T`), `time` (date or timestamp), `sized` (string or
-    list), `list` (a list) with `E` for its element, `any`, `'a|b'` for one of these constants.
-    A trailing `?` marks an argument that may be left out, a trailing `...` one that repeats.
-    `gives` is the type of the result, in the same words.
+    `takes` is a pattern an argument: a type (to which narrower numbers widen, and a date to a
+    timestamp), or `N` (numbers, brought to one of int64 and float64), `T` (any single value, the
+    same type for all `T`), `V` (as `T`, lists too), `sized` (string or list), `list` (a list) with
+    `E` for its element, `any`; or a constant: `'a|b'` (one of these), `digits` (-30 to 30), `size`
+    (0 to 10000), `letter` (one character), `regex`. A trailing `?` marks an argument that may be
+    left out, a trailing `...` one that repeats. `gives` is the type of the result.
 
     `row` computes one row. Where `strict`, it sees no nulls: one null argument makes the result
     null. `build`, where given, takes the closures of the arguments instead and decides itself
     what it evaluates. `text` is the canonical spelling with `{0}` for arguments (`{*}` for all of
     them with ", "), `duckdb` the spelling for DuckDB where it differs.
+
+    A `hidden` function has no spelling: `resolve` puts it into the tree.
 
     Every engine must reproduce the `examples`: (arguments, result); `CANNOT` as the result means
     that the call is an error.
@@ -39,6 +42,7 @@ class Function:
     duckdb: str = ""
     spellings: tuple[str, ...] = ()
     strict: bool = True
+    hidden: bool = False
     build: Callable[[Sequence[Row]], Row] | None = None
 
     @property
@@ -77,6 +81,10 @@ class AggregateFunction:
     doc: str
     spellings: tuple[str, ...] = ()
     constants: int = 0
+
+    def pattern(self, position: int) -> str:
+        """The pattern of the argument at a position, without its mark."""
+        return self.takes[position].removesuffix("?")
 
 
 CANNOT = object()

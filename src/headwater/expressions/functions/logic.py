@@ -12,37 +12,37 @@ NAN = math.nan
 INF = math.inf
 
 
-def equal(a: Any, b: Any) -> bool:
+def equal(a: Any, b: Any) -> Any:
     return a == b or (a != a and b != b)  # noqa: PLR0124
 
 
-def unequal(a: Any, b: Any) -> bool:
+def unequal(a: Any, b: Any) -> Any:
     return a != b and (a == a or b == b)  # noqa: PLR0124
 
 
-def less(a: Any, b: Any) -> bool:
+def less(a: Any, b: Any) -> Any:
     return a < b or (b != b and a == a)  # noqa: PLR0124
 
 
-def less_or_equal(a: Any, b: Any) -> bool:
+def less_or_equal(a: Any, b: Any) -> Any:
     return a <= b or b != b  # noqa: PLR0124
 
 
-def greater(a: Any, b: Any) -> bool:
+def greater(a: Any, b: Any) -> Any:
     return less(b, a)
 
 
-def greater_or_equal(a: Any, b: Any) -> bool:
+def greater_or_equal(a: Any, b: Any) -> Any:
     return less_or_equal(b, a)
 
 
-def distinct(a: Any, b: Any) -> bool:
+def distinct(a: Any, b: Any) -> Any:
     if a is None or b is None:
         return a is not b
     return unequal(a, b)
 
 
-def not_distinct(a: Any, b: Any) -> bool:
+def not_distinct(a: Any, b: Any) -> Any:
     return not distinct(a, b)
 
 
@@ -96,7 +96,7 @@ def build_or(args: Sequence[Row]) -> Row:
     return run
 
 
-def _comparison(name: str, sign: str, doc: str, row: Callable[..., bool], results: str) -> Function:
+def _comparison(name: str, sign: str, doc: str, row: Callable[..., Any], results: str) -> Function:
     pairs = ((1, 2), (2, 2), (2.5, NAN), (NAN, NAN), (INF, NAN), (-0.0, 0.0), ("a", "é"), ("", "a"))
     values = tuple(letter == "t" for letter in results)
     return Function(

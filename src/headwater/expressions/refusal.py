@@ -1,0 +1,101 @@
+"""What is not allowed, and what to write instead."""
+
+from __future__ import annotations
+
+from headwater.errors import near_miss
+from headwater.expressions.functions import SPELLINGS
+
+DOCS = "docs/reference/functions.md"
+
+_CLOCK = "the clock is not a source of values; write as_of(), the time for which it is computed"
+_CHANCE = "a feature must give the same value every time; use a column of the source"
+_OUTSIDE = "an expression reads nothing but its columns; declare a source"
+_WINDOW = "use window= or rows= of the feature, or lag(x)"
+_ORDER = "rows are in the order of their event time; use first(x) or last(x)"
+
+FORBIDDEN = {
+    **dict.fromkeys(
+        (
+            "now",
+            "current_date",
+            "current_time",
+            "current_timestamp",
+            "current_localtime",
+            "current_localtimestamp",
+            "get_current_time",
+            "get_current_timestamp",
+            "localtime",
+            "localtimestamp",
+            "today",
+            "transaction_timestamp",
+        ),
+        _CLOCK,
+    ),
+    **dict.fromkeys(
+        ("random", "setseed", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "currval"),
+        _CHANCE,
+    ),
+    **dict.fromkeys(
+        (
+            "read_csv",
+            "read_csv_auto",
+            "read_json",
+            "read_json_auto",
+            "read_parquet",
+            "parquet_scan",
+            "read_text",
+            "read_blob",
+            "glob",
+            "query",
+            "query_table",
+            "getenv",
+            "getvariable",
+            "current_setting",
+            "current_user",
+            "current_role",
+            "current_catalog",
+            "current_schema",
+            "session_user",
+            "user",
+            "version",
+        ),
+        _OUTSIDE,
+    ),
+    **dict.fromkeys(
+        ("row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "nth_value"),
+        _WINDOW,
+    ),
+    **dict.fromkeys(
+        ("first_value", "last_value", "arg_max", "max_by", "arg_min", "min_by"), _ORDER
+    ),
+    "lead": "the next row is not known yet; use lag(x)",
+    "list": "use last_k(x, k)",
+    "array_agg": "use last_k(x, k)",
+    "string_agg": "use last_k(x, k)",
+    "hash": "its values change from one version of an engine to the next",
+    "age": "its result is an interval; use date_diff('day', from, to)",
+    "approx_count_distinct": "use count(DISTINCT x), which is exact",
+    "approx_quantile": "use quantile_cont(x, f), which is exact",
+    "any_value": _ORDER,
+    "if_null": "write coalesce(x, y)",
+    "nvl": "write coalesce(x, y)",
+    "iif": "write CASE WHEN ... THEN ... ELSE ... END",
+    "float": "write CAST(x AS DOUBLE)",
+    "int": "write CAST(x AS BIGINT)",
+    "date": "write CAST(x AS DATE)",
+    "timestamp": "write CAST(x AS TIMESTAMP)",
+}
+_KEYWORDS = ("count_if", "median", "as_of", "if", "date_part", "extract")
+
+
+class Refused(Exception):  # noqa: N818  (never leaves this package)
+    """What is not allowed in an expression, in the user's words."""
+
+
+def refuse_name(name: str) -> Refused:
+    """Why a function can't be called: forbidden, with what to write instead, or unknown."""
+    reason = FORBIDDEN.get(name)
+    if reason is not None:
+        return Refused(f"function '{name}' is not allowed: {reason}")
+    hint = near_miss(name, [*SPELLINGS, *_KEYWORDS])
+    return Refused(f"unknown function '{name}'{hint} (see {DOCS})")

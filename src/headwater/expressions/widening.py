@@ -1,0 +1,112 @@
+"""What types have in common, and which argument takes which type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headwater.definitions.types import INTEGERS, NUMBERS, SCALARS, element, is_list, list_of
+from headwater.expressions.tree import Cast, Literal, Node
+
+NULL = "null"
+_WORDS = {
+    "N": "a number",
+    "T": "a single value",
+    "number": "a number",
+    "sized": "string or list",
+    "list": "a list",
+    "scalar": "a single value",
+    "ordered": "a single value",
+    "digits": "a constant from -30 to 30",
+    "size": "a constant from 0 to 10000",
+    "letter": "a constant of one character",
+    "regex": "a constant regular expression",
+}
+# the type in which a null stands for an argument
+_NULLS = {"N": "float64", "sized": "string", "list": "list[int64]"}
+_DIGITS = 30
+_SIZE = 10_000
+
+
+def unify(types: Sequence[str]) -> str | None:
+    """The type that holds values of all these types without a change of meaning, or None."""
+    kinds = {dtype for dtype in types if dtype != NULL}
+    if not kinds:
+        return NULL
+    if len(kinds) == 1:
+        return kinds.pop()
+    if kinds <= set(INTEGERS):
+        return "int64"
+    if kinds <= set(NUMBERS):
+        return "float64"
+    if all(is_list(kind) for kind in kinds):
+        inner = unify([element(kind) for kind in kinds])
+        return None if inner is None else list_of(inner)
+    return None
+
+
+def widens(before: str, after: str) -> bool:
+    """Whether a value of one type stands for one of another as an argument."""
+    return unify([before, after]) == after or (before, after) == ("date", "timestamp")
+
+
+def convert(node: Node, before: str, after: str) -> Node:
+    """The node as a value of the type `after`, to which `before` widens."""
+    if before == after:
+        return node
+    if isinstance(node, Literal) and isinstance(node.value, int) and after == "float64":
+        return Literal(float(node.value), after)
+    if (before, after) == ("int64", "float32"):
+        return Cast(Cast(node, "float64"), after)
+    return Cast(node, after)
+
+
+def fits(pattern: str, dtype: str) -> bool:
+    """Whether a value of a type may stand where the pattern of an argument asks for it."""
+    if dtype == NULL or pattern in ("any", "V", "E"):
+        return True
+    if pattern in ("T", "scalar", "ordered"):
+        return not is_list(dtype)
+    if pattern in ("N", "number"):
+        return dtype in NUMBERS
+    if pattern == "sized":
+        return dtype == "string" or is_list(dtype)
+    return is_list(dtype) if pattern == "list" else widens(dtype, pattern)
+
+
+def choices(pattern: str) -> list[str] | None:
+    """The constants among which a pattern like `'a|b'` lets choose."""
+    return pattern.strip("'").split("|") if pattern.startswith("'") else None
+
+
+def is_constant(pattern: str) -> bool:
+    return pattern in ("digits", "size", "letter", "regex") or choices(pattern) is not None
+
+
+def fits_constant(pattern: str, node: Node) -> bool:
+    """Whether a node is a constant such as the pattern asks for."""
+    if not isinstance(node, Literal):
+        return False
+    value = node.value
+    if pattern in ("digits", "size"):
+        low, high = (-_DIGITS, _DIGITS) if pattern == "digits" else (0, _SIZE)
+        return node.dtype == "int64" and isinstance(value, int) and low <= value <= high
+    if not isinstance(value, str) or node.dtype != "string":
+        return False
+    among = choices(pattern)
+    if among is not None:
+        return value in among
+    return pattern == "regex" or len(value) == 1
+
+
+def words(pattern: str) -> str:
+    """How a message names what a pattern asks for."""
+    among = choices(pattern)
+    if among is not None:
+        return f"one of the constants {', '.join(repr(choice) for choice in among)}"
+    return _WORDS.get(pattern, pattern)
+
+
+def null_type(pattern: str) -> str | None:
+    """The type in which a bare NULL stands for an argument; None where none is needed."""
+    found = _NULLS.get(pattern, pattern)
+    return found if found in SCALARS or is_list(found) else None
