@@ -15,7 +15,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ SPANS_FOLDER = "_intervals"
 _TRANSACTION = "headwater.intervals"
 # Opening a table replays the log since its last checkpoint, about 0.2 ms a commit.
 _CONFIGURATION = {"delta.checkpointInterval": "20"}
+_HOUR = 3600
 _SPANS = pa.schema([("start", pa.int64()), ("end", pa.int64()), ("snapshot", pa.string())])
 
 
@@ -130,22 +131,56 @@ def create(path: Path, schema: pa.Schema) -> None:
 
 
 def load(path: Path) -> TableState:
-    """The table's present state.
+    """The table's present state. Raises StoreError as `open_table` does."""
+    table = open_table(path)
+    schema = pa.schema(table.schema().to_arrow())
+    token = table.transaction_version(_TRANSACTION)
+    spans = [] if token is None else _read_spans(path, token)
+    return TableState(path, table, schema, token, spans, _files(table, time_column(schema)))
+
+
+def open_table(path: Path) -> DeltaTable:
+    """The table at its present version.
 
     Raises StoreError where another tool has turned on something that reading its files by name
     would get wrong: deletion vectors, renamed columns.
     """
     table = DeltaTable(path)
-    if table.protocol().min_reader_version != 1:
+    version = table.protocol().min_reader_version
+    if version != 1:
         raise StoreError(
-            f"offline table {path}: it needs reader version "
-            f"{table.protocol().min_reader_version}, so another tool has changed it; drop it and "
-            "backfill again"
+            f"offline table {path}: it needs reader version {version}, so another tool has "
+            "changed it; drop it and backfill again"
         )
-    schema = pa.schema(table.schema().to_arrow())
-    token = table.transaction_version(_TRANSACTION)
-    spans = [] if token is None else _read_spans(path, token)
-    return TableState(path, table, schema, token, spans, _files(table, time_column(schema)))
+    return table
+
+
+def file_names(table: DeltaTable) -> list[str]:
+    """The data files of the table, relative to its folder."""
+    found: list[str] = pa.table(table.get_add_actions())["path"].to_pylist()
+    return found
+
+
+def vacuum(path: Path, retention_hours: int) -> list[str]:
+    """Delete what no version younger than the retention needs, and what crashes left."""
+    table = open_table(path)
+    found: list[str] = table.vacuum(
+        retention_hours, dry_run=False, enforce_retention_duration=False, full=True
+    )
+    oldest = time.time() - retention_hours * _HOUR
+    for leftover in _leftovers(path, table.transaction_version(_TRANSACTION)):
+        if leftover.stat().st_mtime < oldest:
+            leftover.unlink(missing_ok=True)
+            found.append(str(leftover.relative_to(path)))
+    return found
+
+
+def _leftovers(path: Path, token: int | None) -> Iterator[Path]:
+    """Old lists of spans, and the staging files of writers that were killed."""
+    current = spans_file(path, token or 0)
+    yield from (file for file in current.parent.glob("*.parquet") if file != current)
+    yield from path.rglob("*.parquet#*")
+    yield from (path / "_delta_log").glob("*.tmp*")
 
 
 def spans_file(path: Path, token: int) -> Path:

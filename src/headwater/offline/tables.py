@@ -23,7 +23,6 @@ from headwater.offline.reading import ALWAYS, check_columns, check_layout, scan
 
 ATTEMPTS = 200
 SMALL_FILE = FILE_BYTES // 2
-_HOUR = 3600
 _T = TypeVar("_T")
 
 
@@ -164,16 +163,7 @@ class OfflineTables:
 
         A reader or writer that takes longer than the retention loses its files.
         """
-        state = self._load(revision)
-        found = state.table.vacuum(
-            retention_hours, dry_run=False, enforce_retention_duration=False, full=True
-        )
-        oldest = time.time() - retention_hours * _HOUR
-        for leftover in _leftovers(state.path, state.token):
-            if leftover.stat().st_mtime < oldest:
-                leftover.unlink(missing_ok=True)
-                found.append(str(leftover.relative_to(state.path)))
-        return found
+        return delta.vacuum(self._load(revision).path, retention_hours)
 
     def drop(self, revision: str) -> None:
         """Remove the table; nothing where there is none."""
@@ -247,14 +237,6 @@ def _interval(start: int | None, end: int | None) -> Interval:
 
 def _between(files: Sequence[DataFile], start: int | None, end: int | None) -> list[DataFile]:
     return [file for file in files if file.overlaps(*_interval(start, end))]
-
-
-def _leftovers(path: Path, token: int | None) -> Iterator[Path]:
-    """Old lists of spans, and the staging files of writers that were killed."""
-    current = delta.spans_file(path, token or 0)
-    yield from (file for file in current.parent.glob("*.parquet") if file != current)
-    yield from path.rglob("*.parquet#*")
-    yield from (path / "_delta_log").glob("*.tmp*")
 
 
 def _known(revision: str, schema: pa.Schema, columns: Sequence[str] | None) -> list[str]:
