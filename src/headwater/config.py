@@ -242,6 +242,11 @@ def local_settings(root: str | Path, **given: Any) -> Settings:
     return _built(Path(root).expanduser().resolve(), dict(_from_flags(flags)))
 
 
+def check_flags(flags: Mapping[str, Any]) -> None:
+    """Raise ConfigError where a flag names no setting, or gives it a wrong value."""
+    dict(_from_flags(flags))
+
+
 def _from_file(file: Path) -> Iterator[tuple[str, Any]]:
     try:
         tree = tomllib.loads(file.read_text(encoding="utf-8"))

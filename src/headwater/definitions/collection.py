@@ -66,7 +66,9 @@ class Definitions:
         ]
 
 
-def collect(objects: Iterable[Any], *, known: Definitions | None = None) -> Definitions:
+def collect(
+    objects: Iterable[Any] | Definitions, *, known: Definitions | None = None
+) -> Definitions:
     """Gather entities, sources, views and services, those nested in views included.
 
     `objects` holds definitions, `Placed` ones, or nested lists of them. `known` is what the

@@ -1,0 +1,87 @@
+"""A moving line for long work: what is done, the rate, the time that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from headwater.cli.output import shows_progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+OnProgress = Callable[[Any], None]
+
+
+@contextmanager
+def progress() -> Iterator[OnProgress | None]:
+    """What a run tells its progress to, drawn on stderr; None where nobody watches."""
+    if not shows_progress():
+        yield None
+        return
+    from rich.console import Console
+
+    with _bars(Console(stderr=True)) as bars:
+        yield _Listener(bars)
+
+
+def _bars(console: Any) -> Progress:
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[rate]:,}/s"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+class _Listener:
+    """One bar a view; runs of several views report side by side."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, state: Any) -> None:
+        if state.view not in self._tasks:
+            self._tasks[state.view] = self._bars.add_task(
+                state.view, total=state.total, rows=0, rate=0
+            )
+        task = self._tasks[state.view]
+        seconds = self._bars.tasks[self._bars.task_ids.index(task)].elapsed or 0.0
+        rate = round(state.rows / seconds) if seconds else 0
+        self._bars.update(task, completed=state.done, total=state.total, rows=state.rows, rate=rate)
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """A moving line with the time that has passed, for work of unknown length."""
+    if not shows_progress():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        bars.add_task(text, total=None)
+        yield

@@ -1,0 +1,210 @@
+"""list, show and get: what the project holds, and what it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headwater.cli.arguments import AsJson, Commands, features_or_service
+from headwater.cli.output import cell, emit, emit_json, emit_table, say
+from headwater.cli.session import session
+from headwater.errors import NotFoundError, near_miss
+
+if TYPE_CHECKING:
+    from headwater.serving.response import OnlineResponse
+    from headwater.store import FeatureStore
+
+KINDS = ("features", "views", "entities", "sources", "services", "runs", "history")
+_NAMED = {
+    "feature": "feature",
+    "features": "feature",
+    "view": "view",
+    "views": "view",
+    "entity": "entity",
+    "entities": "entity",
+    "source": "source",
+    "sources": "source",
+    "service": "service",
+    "services": "service",
+}
+
+
+def list_(
+    context: typer.Context,
+    kind: Annotated[
+        str, typer.Argument(metavar="[KIND]", help=f"One of {', '.join(KINDS)}.")
+    ] = "features",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List the objects of a kind.
+
+    Features, unless another kind is named.
+    """
+    if kind not in KINDS:
+        raise typer.BadParameter(f"there is no kind '{kind}'{_near(kind, KINDS)}")
+    rows = session(context).store().list(kind)
+    if as_json:
+        emit_json(rows)
+    elif rows:
+        emit_table(rows, _columns(rows))
+    else:
+        say(f"no {kind} yet" if kind in {"runs", "history"} else f"no {kind}; apply some first")
+
+
+def show(
+    context: typer.Context,
+    what: Annotated[
+        list[str],
+        typer.Argument(metavar="[KIND] NAME", help="The object; say its kind if names collide."),
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show one object.
+
+    All that is known of one feature, view, entity, source or service.
+    """
+    if len(what) > 2:
+        raise typer.BadParameter("give a name, or a kind and a name")
+    if len(what) == 2 and what[0] not in _NAMED:
+        raise typer.BadParameter(f"there is no kind '{what[0]}'{_near(what[0], _NAMED)}")
+    store = session(context).store()
+    kind = _NAMED[what[0]] if len(what) == 2 else _kind_of(store, what[0])
+    found = store.show(kind, what[-1])
+    if as_json:
+        emit_json(found)
+    else:
+        for line in _lines(found):
+            emit(line)
+
+
+def get(
+    context: typer.Context,
+    features: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FEATURE]...", help="As feature or view:feature, with @version."),
+    ] = None,
+    *,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", "-k", metavar="KEY=VALUE", help="A join key; repeat it for rows."),
+    ] = None,
+    service: Annotated[
+        str | None, typer.Option("--service", "-s", help="Read the features of this service.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read the latest values of features."""
+    wanted = features_or_service(features or [], service)
+    rows = _rows(key or [])
+    store = session(context).store()
+    types = _key_types(store, {name for row in rows for name in row})
+    typed = [{name: _typed(name, text, types[name]) for name, text in row.items()} for row in rows]
+    response = store.get_online_features(wanted, typed)
+    if as_json:
+        emit_json(response.to_dict())
+    else:
+        _emit_values(response)
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    return near_miss(name, names) or f" (kinds: {', '.join(names)})"
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    """The columns in which any row says something."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [name for name in names if any(cell(row.get(name)) for row in rows)]
+
+
+def _kind_of(store: FeatureStore, name: str) -> str:
+    listed = {kind: [row["name"] for row in store.list(kind)] for kind in KINDS[:5]}
+    kinds = [_NAMED[kind] for kind, known in listed.items() if name in known]
+    if len(kinds) > 1:
+        raise typer.BadParameter(
+            f"'{name}' is the name of {' and '.join(f'a {k}' for k in kinds)}; "
+            f"say which, as in: show {kinds[0]} {name}"
+        )
+    if not kinds:
+        known = [other for others in listed.values() for other in others]
+        raise NotFoundError(f"there is nothing named '{name}'{near_miss(name, known)}")
+    return kinds[0]
+
+
+def _lines(found: Any, indent: str = "") -> list[str]:
+    """A nested object as indented text, without what is not set."""
+    if not isinstance(found, dict):
+        return [f"{indent}{cell(found)}"]
+    lines = []
+    for name, value in found.items():
+        if isinstance(value, dict) and value:
+            lines += [f"{indent}{name}:", *_lines(value, f"{indent}  ")]
+        elif isinstance(value, (list, tuple)) and any(isinstance(v, dict) for v in value):
+            lines.append(f"{indent}{name}:")
+            for item in value:
+                first, *rest = _lines(item, f"{indent}    ") or [""]
+                lines += [f"{indent}  - {first.lstrip()}", *rest]
+        elif cell(value):
+            lines.append(f"{indent}{name}: {cell(value)}")
+    return lines
+
+
+def _rows(pairs: list[str]) -> list[dict[str, str]]:
+    """Rows of join keys: a key that comes again begins the next row."""
+    rows: list[dict[str, str]] = [{}]
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"--key {pair}: write KEY=VALUE, as user_id=u1")
+        if name in rows[-1]:
+            rows.append({})
+        rows[-1][name] = text
+    return rows
+
+
+def _key_types(store: FeatureStore, names: set[str]) -> dict[str, str]:
+    """The type that the project's entities give each key; text where they don't know it."""
+    found = dict.fromkeys(names, "string")
+    for entity in store.list("entities") if names else []:
+        found |= {name: t for name, t in entity["join_keys"].items() if name in names}
+    return found
+
+
+def _typed(name: str, text: str, dtype: str) -> Any:
+    """A key's value in the form that a request takes; a usage error where it is no such value."""
+    if dtype in {"int32", "int64"}:
+        try:
+            return int(text)
+        except ValueError:
+            raise typer.BadParameter(f"--key {name}={text}: {name} is a whole number") from None
+    if dtype == "bool":
+        if text not in {"true", "false"}:
+            raise typer.BadParameter(f"--key {name}={text}: {name} is true or false")
+        return text == "true"
+    return text
+
+
+def _emit_values(response: OnlineResponse) -> None:
+    """One line a key and feature."""
+    found = response.to_dict()
+    values, keys = found["values"], list(response.entities)
+    lines = [
+        {
+            **{key: values[key][row] for key in keys},
+            "feature": name,
+            "value": values[name][row],
+            "status": status[row],
+            "event_time": found["event_timestamps"][name][row],
+            "version": found["versions"].get(name),
+        }
+        for row in range(len(response))
+        for name, status in found["statuses"].items()
+    ]
+    emit_table(lines, [*keys, "feature", "value", "status", "event_time", "version"])
+
+
+COMMANDS: Commands = {"list": list_, "show": show, "get": get}

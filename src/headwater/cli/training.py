@@ -1,0 +1,99 @@
+"""training-set: the features as they were known at each row of a spine, into a file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headwater.cli.arguments import AsJson, Commands, features_or_service
+from headwater.cli.output import emit, emit_json, say
+from headwater.cli.progress import waiting
+from headwater.cli.session import session
+
+
+def training_set(
+    context: typer.Context,
+    *,
+    spine: Annotated[
+        str | None,
+        typer.Option("--spine", help="A Parquet or CSV file, or a SQL query, with the rows."),
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option("--features", "-f", metavar="A,B", help="Features, separated by commas."),
+    ] = None,
+    service: Annotated[
+        str | None, typer.Option("--service", "-s", help="Take the features of this service.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The Parquet file to write.")
+    ] = None,
+    timestamp: Annotated[
+        str, typer.Option("--timestamp", help="The spine's column with the time.")
+    ] = "event_timestamp",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what would be read and how; write nothing.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a training set to a file.
+
+    It has the spine's rows, in their order, and the features as they were known at each of them.
+    """
+    wanted = features_or_service(features or [], service)
+    if explain:
+        emit(session(context).store().get_historical_features("", wanted).explain())
+        return
+    rows, target = _spine(spine), _target(out, force=force)
+    began = time.monotonic()
+    job = (
+        session(context).store().get_historical_features(_spine(spine), wanted, timestamp=timestamp)
+    )
+    with waiting("computing the training set"):
+        job.to_parquet(target)
+    table = job.to_arrow()
+    seconds = round(time.monotonic() - began, 3)
+    if as_json:
+        emit_json(
+            {
+                "path": str(target),
+                "rows": table.num_rows,
+                "columns": table.column_names,
+                "seconds": seconds,
+            }
+        )
+    else:
+        emit(str(target))
+    say(f"{table.num_rows:,} rows, {table.num_columns} columns in {seconds:.1f} s")
+
+
+def _target(out: Path | None, *, force: bool) -> Path:
+    if out is None:
+        raise typer.BadParameter("give the file to write with --out")
+    if out.exists() and not force:
+        raise typer.BadParameter(f"--out {out}: the file exists; add --force to replace it")
+    if not out.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--out {out}: there is no folder {out.absolute().parent}")
+    return out
+
+
+def _spine(text: str | None) -> str:
+    """What the store takes: a Parquet file by its full path, or a SQL query."""
+    if text is None:
+        raise typer.BadParameter("give the rows with --spine")
+    if text.strip().partition(" ")[0].lower() in {"select", "with", "from"}:
+        return text
+    file = Path(text).expanduser().absolute()
+    if not file.is_file():
+        raise typer.BadParameter(f"--spine {text}: there is no such file")
+    if file.suffix.lower() != ".csv":
+        return str(file)
+    quoted = str(file).replace("'", "''")
+    return f"SELECT * FROM read_csv('{quoted}')"
+
+
+COMMANDS: Commands = {"training-set": training_set}
