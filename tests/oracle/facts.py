@@ -49,7 +49,10 @@ def known(candidates: Sequence[Fact], until: int | None) -> list[Fact]:
     With `until=None` every row is known, whenever it became available.
     """
     arrived = [f for f in candidates if until is None or f.available_at <= until]
-    return [f for f in arrived if not any(g.is_newer_version_than(f) for g in arrived)]
+    newest = [f for f in arrived if not any(g.is_newer_version_than(f) for g in arrived)]
+    # The same version delivered twice is one fact; without an id they are two.
+    seen = [(f.id, f.order) for f in newest]
+    return [f for i, f in enumerate(newest) if f.id is None or seen[i] not in seen[:i]]
 
 
 def _fact(source: Source, row: Row) -> Fact:

@@ -150,6 +150,11 @@ class TestKnowledgeC3:
         assert read(count, source, 9).value == 3
         assert read(count, events(("a", 5, 1), ("a", 5, 1)), 9).value == 2
 
+    def test_one_version_delivered_twice_is_one_fact(self):
+        count = Feature("n", COUNT, "lifetime")
+        source = versions(("a", 1, 5, 5, 1), ("a", 1, 5, 5, 1), ("a", 2, 5, 5, 1))
+        assert read(count, source, 9).value == 2
+
     def test_a_quarantined_row_is_no_version(self):
         source = versions(("a", 1, 5, 5, 1), ("a", 1, None, 8, 2))
         assert lookup(source, 9) == 1

@@ -61,9 +61,8 @@ def training_table(scenario: Scenario, **options: Any) -> pa.Table:
         project = analyzed(scenario, folder)
         return compute_historical(
             _engine(),
-            project,
             to_table(scenario.spine, scenario.spine_types),
-            requests(scenario),
+            requests(scenario, project),
             timestamp=scenario.timestamp,
             knowledge=scenario.knowledge,
             **options,
@@ -82,9 +81,12 @@ def analyzed(scenario: Scenario, folder: Path) -> AnalyzedProject:
     return analyze(collect([*sources.values(), *views]), _engine().schema)
 
 
-def requests(scenario: Scenario) -> list[Request]:
+def requests(scenario: Scenario, project: AnalyzedProject) -> list[Request]:
     homes = {f.name: view.name for view in scenario.views for f in view.features}
-    return [Request(homes[r.feature], r.feature, r.output, r.join_keys) for r in scenario.refs]
+    return [
+        Request(project, homes[ref.feature], ref.feature, ref.output, ref.join_keys)
+        for ref in scenario.refs
+    ]
 
 
 def to_source(table: Table, folder: Path) -> Source:
