@@ -34,7 +34,7 @@ def analyze(definitions: Definitions, schema_of: Callable[[Source], Schema]) -> 
     owners = {f.name: name for name, draft in drafts.items() for f in draft.view.features}
     views: dict[str, AnalyzedView] = {}
     for name in _view_order(drafts, owners):
-        views[name] = _finish(drafts[name], owners, views)
+        views[name] = _finish(drafts[name], owners, drafts, views)
     project = AnalyzedProject(
         entities=definitions.entities,
         sources=definitions.sources,
@@ -99,7 +99,10 @@ def _unknown(draft: Draft, feature: str, name: str, owners: Mapping[str, str]) -
 
 
 def _finish(
-    draft: Draft, owners: Mapping[str, str], views: Mapping[str, AnalyzedView]
+    draft: Draft,
+    owners: Mapping[str, str],
+    drafts: Mapping[str, Draft],
+    views: Mapping[str, AnalyzedView],
 ) -> AnalyzedView:
     view = draft.view
     inputs = _input_views(draft, owners)
@@ -126,7 +129,7 @@ def _finish(
         inputs=inputs,
         revision=revision(draft, features),
         stored=stored,
-        notes=tuple(_notes(draft, owners)),
+        notes=tuple(_notes(draft, owners, drafts)),
     )
 
 
@@ -183,7 +186,7 @@ def _check_kinds(view: FeatureView, features: tuple[AnalyzedFeature, ...]) -> No
 # --- notes and services -----------------------------------------------------------------
 
 
-def _notes(draft: Draft, owners: Mapping[str, str]) -> Iterable[str]:
+def _notes(draft: Draft, owners: Mapping[str, str], drafts: Mapping[str, Draft]) -> Iterable[str]:
     source, view = draft.source, draft.view
     if source is not None and source.available_at is None:
         yield (
@@ -198,7 +201,8 @@ def _notes(draft: Draft, owners: Mapping[str, str]) -> Iterable[str]:
         if name in draft.schema and name in owners
     }
     for name in sorted(read):
-        if not (owners[name] == view.name and view.feature(name).definition == name):
+        owner = drafts[owners[name]]
+        if owner.source != source or owner.view.feature(name).definition != name:
             yield (
                 f"feature view '{view.name}': '{name}' is the column of source "
                 f"'{source.name if source else ''}', which shadows the feature '{name}'"
