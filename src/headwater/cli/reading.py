@@ -17,16 +17,11 @@ if TYPE_CHECKING:
     from headwater.store import FeatureStore
 
 KINDS = ("features", "views", "entities", "sources", "services", "runs", "history")
-_NAMED = {
-    "feature": "feature",
+_SINGULAR = {
     "features": "feature",
-    "view": "view",
     "views": "view",
-    "entity": "entity",
     "entities": "entity",
-    "source": "source",
     "sources": "source",
-    "service": "service",
     "services": "service",
 }
 
@@ -34,7 +29,7 @@ _NAMED = {
 def list_(
     context: typer.Context,
     kind: Annotated[
-        str, typer.Argument(metavar="[KIND]", help=f"One of {', '.join(KINDS)}.")
+        str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")
     ] = "features",
     *,
     as_json: AsJson = False,
@@ -56,24 +51,21 @@ def list_(
 
 def show(
     context: typer.Context,
-    what: Annotated[
-        list[str],
-        typer.Argument(metavar="[KIND] NAME", help="The object; say its kind if names collide."),
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The object.")],
     *,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Its kind, where several objects share the name.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one object.
 
     All that is known of one feature, view, entity, source or service.
     """
-    if len(what) > 2:
-        raise typer.BadParameter("give a name, or a kind and a name")
-    if len(what) == 2 and what[0] not in _NAMED:
-        raise typer.BadParameter(f"there is no kind '{what[0]}'{_near(what[0], _NAMED)}")
+    if kind is not None and kind not in _SINGULAR.values():
+        raise typer.BadParameter(f"there is no kind '{kind}'{_near(kind, _SINGULAR.values())}")
     store = session(context).store()
-    kind = _NAMED[what[0]] if len(what) == 2 else _kind_of(store, what[0])
-    found = store.show(kind, what[-1])
+    found = store.show(kind or _kind_of(store, name), name)
     if as_json:
         emit_json(found)
     else:
@@ -85,7 +77,7 @@ def get(
     context: typer.Context,
     features: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FEATURE]...", help="As feature or view:feature, with @version."),
+        typer.Argument(metavar="FEATURE", help="As feature or view:feature, with @version."),
     ] = None,
     *,
     key: Annotated[
@@ -122,12 +114,11 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _kind_of(store: FeatureStore, name: str) -> str:
-    listed = {kind: [row["name"] for row in store.list(kind)] for kind in KINDS[:5]}
-    kinds = [_NAMED[kind] for kind, known in listed.items() if name in known]
+    listed = {kind: [row["name"] for row in store.list(kind)] for kind in _SINGULAR}
+    kinds = [_SINGULAR[kind] for kind, known in listed.items() if name in known]
     if len(kinds) > 1:
         raise typer.BadParameter(
-            f"'{name}' is the name of {' and '.join(f'a {k}' for k in kinds)}; "
-            f"say which, as in: show {kinds[0]} {name}"
+            f"several objects are named '{name}'; say which with --kind: {', '.join(kinds)}"
         )
     if not kinds:
         known = [other for others in listed.values() for other in others]

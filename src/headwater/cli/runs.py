@@ -20,7 +20,7 @@ _COLUMNS = ("view", "tick", "rows", "written", "quarantined", "ahead", "seconds"
 def materialize(
     context: typer.Context,
     views: Annotated[
-        list[str] | None, typer.Argument(metavar="[VIEW]...", help="All that can be, if none.")
+        list[str] | None, typer.Argument(metavar="VIEW", help="All that can be, if none.")
     ] = None,
     *,
     until: Annotated[
@@ -40,7 +40,7 @@ def materialize(
 
 def backfill(
     context: typer.Context,
-    view: Annotated[str, typer.Argument(help="The view.")],
+    view: Annotated[str, typer.Argument(metavar="VIEW", help="The view.")],
     *,
     start: Annotated[str, typer.Option("--from", metavar="TIME", help="The interval's begin.")],
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="Its end, not included.")],

@@ -50,9 +50,8 @@ def training_set(
         return
     rows, target = _spine(spine), _target(out, force=force)
     began = time.monotonic()
-    job = (
-        session(context).store().get_historical_features(_spine(spine), wanted, timestamp=timestamp)
-    )
+    store = session(context).store()
+    job = store.get_historical_features(rows, wanted, timestamp=timestamp)
     with waiting("computing the training set"):
         job.to_parquet(target)
     table = job.to_arrow()
