@@ -141,7 +141,7 @@ def of_sequence(
 def _at(expression: Expression, rows: Sequence[Row], frame: int | None) -> Any:
     def leaf(node: Expression) -> Any:
         if isinstance(node, Lag):
-            before = rows[: len(rows) - node.steps]
+            before = rows[: max(0, len(rows) - node.steps)]
             return _at(node.arg, before, frame) if before else None
         if isinstance(node, Ema):
             return _smooth([_at(node.arg, rows[: i + 1], frame) for i in range(len(rows))], node)

@@ -175,6 +175,7 @@ class TestSequences:
     def test_lag(self):
         assert self.values(Lag(X), 1, None, 3) == [None, 1, None]
         assert self.values(Lag(X, 2), 1, None, 3) == [None, None, 1]
+        assert self.values(Lag(X, 3), 1, 2, 3, 4) == [None, None, None, 1]
         assert self.values(Apply(SUBTRACT, X, Lag(X)), 1, 4, 9) == [None, 3, 5]
 
     def test_ema_of_differences(self):
