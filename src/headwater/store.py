@@ -34,10 +34,10 @@ from headwater.registry.state import (
 
 if TYPE_CHECKING:
     from headwater.compute.engines.duckdb import DuckDBEngine
+    from headwater.offline.quarantine import Quarantine
     from headwater.offline.tables import OfflineTables
     from headwater.online.store import OnlineStore
     from headwater.pipeline.runs import OnProgress, RunReport
-    from headwater.quality.quarantine import Quarantine
     from headwater.registry.store import Registry
     from headwater.serving.reader import EntityRows, OnlineReader
     from headwater.serving.response import OnlineResponse
@@ -96,13 +96,13 @@ class FeatureStore:
     def tables(self) -> OfflineTables:
         from headwater.offline.tables import OfflineTables
 
-        return OfflineTables(self.settings.offline.path / self.project)
+        return OfflineTables(self.settings.offline.path, self.project)
 
     @cached_property
     def quarantine(self) -> Quarantine:
-        from headwater.quality.quarantine import Quarantine
+        from headwater.offline.quarantine import Quarantine
 
-        return Quarantine(self.settings.offline.path / self.project / "quarantine")
+        return Quarantine(self.settings.offline.path, self.project)
 
     @cached_property
     def _online_reader(self) -> OnlineReader:

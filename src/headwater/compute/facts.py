@@ -12,14 +12,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import ROW_ID, DuckDBEngine, Scan, first_line
-from headwater.compute.fetch import fetch_rows
+from headwater.compute.fetch import fetch_rows, time_sql
 from headwater.compute.kernels.rows import Rows
 from headwater.compute.order import canonical_bytes, order_rows
 from headwater.definitions.source import Source
 from headwater.errors import ComputeError
-from headwater.expressions.parse import parse
-from headwater.expressions.printing import quote, to_duckdb
-from headwater.expressions.types import type_of
+from headwater.expressions.printing import quote
 
 Ints = NDArray[np.int64]
 DAY = 86_400_000_000
@@ -57,16 +55,6 @@ class Facts:
     @property
     def count(self) -> int:
         return int(self.row_id.size)
-
-
-def time_sql(source: Source, field_name: str, schema: Mapping[str, str]) -> str:
-    """SQL for the microseconds of `event_time` or `available_at`; a date is its end (C2)."""
-    where = f"source '{source.name}': field '{field_name}'"
-    tree = parse(getattr(source, field_name), where)
-    sql = to_duckdb(tree)
-    if type_of(tree, schema, where) == "date":
-        return f"epoch_us(CAST({sql} AS TIMESTAMP)) + {DAY}"
-    return f"epoch_us(CAST({sql} AS TIMESTAMP))"
 
 
 def read_facts(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> Facts:

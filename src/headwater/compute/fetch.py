@@ -10,10 +10,24 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import ROW_ID, DuckDBEngine, Scan, first_line
+from headwater.definitions.source import Source
 from headwater.errors import ComputeError
-from headwater.expressions.printing import quote
+from headwater.expressions.parse import parse
+from headwater.expressions.printing import quote, to_duckdb
+from headwater.expressions.types import type_of
 
 Ints = NDArray[np.int64]
+DAY = 86_400_000_000
+
+
+def time_sql(source: Source, field_name: str, schema: Mapping[str, str]) -> str:
+    """SQL for the microseconds of `event_time` or `available_at`; a date is its end (C2)."""
+    where = f"source '{source.name}': field '{field_name}'"
+    tree = parse(getattr(source, field_name), where)
+    sql = to_duckdb(tree)
+    if type_of(tree, schema, where) == "date":
+        return f"epoch_us(CAST({sql} AS TIMESTAMP)) + {DAY}"
+    return f"epoch_us(CAST({sql} AS TIMESTAMP))"
 
 
 def fetch_rows(
@@ -58,3 +72,10 @@ def distinct_keys(
         return engine.query(sql)
     except duckdb.Error as error:
         raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None
+
+
+def rows_without_time(engine: DuckDBEngine, scan: Scan) -> pa.Table:
+    """The rows of a source whose event time is null, with all their columns."""
+    event_time = time_sql(scan.source, "event_time", scan.columns)
+    columns = ", ".join(quote(name) for name in scan.columns)
+    return engine.query(f"SELECT {columns} FROM {scan.relation} WHERE {event_time} IS NULL")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.compute.engines.duckdb import DuckDBEngine, Scan
-from headwater.compute.facts import time_sql
+from headwater.compute.fetch import time_sql
 from headwater.compute.functions import call
 from headwater.errors import DefinitionError
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedView
@@ -77,8 +77,8 @@ def _check_row(feature: AnalyzedFeature, sample: pa.Table) -> None:
     turned = _run(feature, sample.take(backwards)).take(backwards)
     if not (_same(whole, halves) and _same(whole, turned)):
         raise DefinitionError(
-            f"feature '{feature.name}': function '{_path(feature)}' is declared mode='row', but its "
-            "values change when the batch is split or reordered; compute each value from its own "
+            f"feature '{feature.name}': function '{_path(feature)}' is declared mode='row', but "
+            "its values change when the batch is split or reordered; compute each value from its own "
             "row, or declare mode='sequence'"
         )
 
@@ -89,8 +89,8 @@ def _check_sequence(feature: AnalyzedFeature, samples: list[pa.Table]) -> None:
         for end in sorted({1, sample.num_rows // 3, 2 * sample.num_rows // 3} - {0}):
             if not _same(whole.slice(0, end), _run(feature, sample.slice(0, end))):
                 raise DefinitionError(
-                    f"feature '{feature.name}': function '{_path(feature)}' changes its first {end} "
-                    "values when the rows after them are cut off: it looks into the future"
+                    f"feature '{feature.name}': function '{_path(feature)}' changes its first "
+                    f"{end} values when the rows after them are cut off: it looks into the future"
                 )
 
 

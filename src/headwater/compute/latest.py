@@ -9,8 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import Scan
-from headwater.compute.facts import time_sql
-from headwater.compute.fetch import distinct_keys
+from headwater.compute.fetch import distinct_keys, time_sql
 from headwater.compute.keys import EncodedKeys
 from headwater.compute.reading import Reader
 from headwater.compute.values import Values, whole

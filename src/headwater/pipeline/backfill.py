@@ -19,11 +19,11 @@ from headwater.definitions.ticks import DAY
 from headwater.definitions.types import to_arrow
 from headwater.errors import DefinitionError, NotFoundError, NotSupportedError, near_miss
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
+from headwater.offline.quarantine import Quarantine
 from headwater.offline.tables import OfflineTables
-from headwater.pipeline.checking import Gate
+from headwater.pipeline.checking import Gate, set_aside_timeless
 from headwater.pipeline.materialize import snapshot_of
 from headwater.pipeline.runs import OnProgress, Progress, RunReport, recorded
-from headwater.quality.quarantine import Quarantine
 from headwater.registry.kinds import now_us
 from headwater.registry.store import Registry
 
@@ -63,6 +63,7 @@ class Backfiller:
                 if on_progress is not None:
                     on_progress(Progress(view.name, gate.passed, done, len(chunks)))
             self.tables.compact(view.revision)
+            timeless = set_aside_timeless(self.reader, view, self.quarantine, snapshot)
             note(rows=gate.passed, published_at=now_us())
         return RunReport(
             view.name,
@@ -70,7 +71,7 @@ class Backfiller:
             "backfill",
             rows=gate.passed + gate.rejected,
             written=gate.passed,
-            quarantined=gate.rejected,
+            quarantined=gate.rejected + timeless,
             seconds=time.monotonic() - began,
             rules=gate.counts,
         )
@@ -101,10 +102,11 @@ class Backfiller:
     def _write(
         self, view: AnalyzedView, interval: tuple[int, int], snapshot: str, gate: Gate
     ) -> None:
-        batches = (gate.let_through(batch) for batch in self._batches(view, interval))
-        self.tables.write_interval(
-            view.revision, schema_of(view), interval, snapshot, _cast(batches, schema_of(view))
-        )
+        with gate.part(f"{interval[0]}-{interval[1]}"):
+            batches = (gate.let_through(batch) for batch in self._batches(view, interval))
+            self.tables.write_interval(
+                view.revision, schema_of(view), interval, snapshot, _cast(batches, schema_of(view))
+            )
 
     def _batches(self, view: AnalyzedView, interval: tuple[int, int]) -> Iterator[pa.RecordBatch]:
         total = parts_of(self.reader, view)

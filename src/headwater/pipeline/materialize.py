@@ -20,11 +20,11 @@ from headwater.compute.reading import Reader
 from headwater.compute.values import whole
 from headwater.errors import ConflictError, NotFoundError, NotSupportedError, near_miss
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
+from headwater.offline.quarantine import Quarantine
 from headwater.online.codec import Layout, encode_delete, encode_key, encode_keys
 from headwater.online.store import OnlineStore
-from headwater.pipeline.checking import Gate
+from headwater.pipeline.checking import Gate, set_aside_timeless
 from headwater.pipeline.runs import OnProgress, Progress, RunReport, last_run, recorded
-from headwater.quality.quarantine import Quarantine
 from headwater.registry.kinds import now_us
 from headwater.registry.store import Registry
 
@@ -102,12 +102,14 @@ class Materializer:
         gate = Gate(run.view, self.quarantine, name)
         for part in range(mark.done(), total):
             found = latest_part(self.reader, run.view, run.instant, run.published, (part, total))
-            report = self._write(run, found, gate, report)
+            with gate.part(str(part)):
+                report = self._write(run, found, gate, report)
             mark.set(part + 1)
             if on_progress is not None:
                 on_progress(Progress(run.view.name, report.rows, part + 1, total))
         mark.clear()
-        return replace(report, quarantined=gate.rejected, rules=gate.counts)
+        timeless = set_aside_timeless(self.reader, run.view, self.quarantine, run.snapshot)
+        return replace(report, quarantined=gate.rejected + timeless, rules=gate.counts)
 
     def _write(self, run: _Run, part: LatestPart, gate: Gate, report: RunReport) -> RunReport:
         view = run.view
