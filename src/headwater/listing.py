@@ -22,12 +22,14 @@ RECENT = 50
 
 def listing(store: FeatureStore, kind: str) -> Rows:
     """All objects of a kind, one dict each. Raises NotFoundError for an unknown kind."""
-    return _of(kind, _LISTS)(store)
+    rows: Rows = _of(kind, _LISTS)(store)
+    return rows
 
 
 def details(store: FeatureStore, kind: str, name: str) -> dict[str, Any]:
     """All that is known of one object. Raises NotFoundError with the nearest name."""
-    return _of(kind, _SHOWS)(store, name)
+    found: dict[str, Any] = _of(kind, _SHOWS)(store, name)
+    return found
 
 
 def _of(kind: str, table: dict[str, Any]) -> Any:

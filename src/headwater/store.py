@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from headwater.serving.response import OnlineResponse
 
 Features = Sequence[str | FeatureRef] | FeatureService | str
+References = list[FeatureRef]
+Reports = list["RunReport"]
 
 
 class FeatureStore:
@@ -218,7 +220,7 @@ class FeatureStore:
         head = self.registry.head(self.project)
         return tuple(self._request(head, ref) for ref in self._references(head, features))
 
-    def _references(self, head: Head, features: Features) -> list[FeatureRef]:
+    def _references(self, head: Head, features: Features) -> References:
         if isinstance(features, FeatureService):
             return list(features.features)
         if isinstance(features, str):
@@ -263,7 +265,7 @@ class FeatureStore:
         *,
         until: Any = None,
         on_progress: OnProgress | None = None,
-    ) -> list[RunReport]:
+    ) -> Reports:
         """Write the latest values of views (all that can be, unless named) for serving.
 
         `until` is the time as of which they are taken, now unless given. Running again changes

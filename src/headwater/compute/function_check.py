@@ -77,8 +77,8 @@ def _check_row(feature: AnalyzedFeature, sample: pa.Table) -> None:
     turned = _run(feature, sample.take(backwards)).take(backwards)
     if not (_same(whole, halves) and _same(whole, turned)):
         raise DefinitionError(
-            f"feature '{feature.name}': function '{_path(feature)}' is declared mode='row', but "
-            "its values change when the batch is split or reordered; compute each value from its own "
+            f"feature '{feature.name}': function '{_path(feature)}' is declared mode='row', "
+            "but its values change when the batch is split or reordered; compute each value from its own "
             "row, or declare mode='sequence'"
         )
 

@@ -161,12 +161,15 @@ def _times(column: pa.ChunkedArray, name: str) -> NDArray[np.int64]:
         raise SpineError(f"spine: column '{name}' is null in row {row}; every row needs a time")
     if pa.types.is_date(column.type):
         days = pc.cast(pc.cast(column, pa.date32()), pa.int32()).to_numpy()
-        return days.astype(np.int64) * DAY
+        found: NDArray[np.int64] = days.astype(np.int64) * DAY
+        return found
     ticks = pc.cast(pc.cast(column, pa.timestamp(column.type.unit)), pa.int64()).to_numpy()
     per_unit = {"s": 1_000_000, "ms": 1_000, "us": 1}
     if column.type.unit == "ns":
-        return np.floor_divide(ticks, 1_000)
-    return np.ascontiguousarray(ticks) * per_unit[column.type.unit]
+        micros: NDArray[np.int64] = np.floor_divide(ticks, 1_000)
+    else:
+        micros = np.ascontiguousarray(ticks) * per_unit[column.type.unit]
+    return micros
 
 
 def _parse_times(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

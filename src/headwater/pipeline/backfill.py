@@ -20,6 +20,7 @@ from headwater.definitions.types import to_arrow
 from headwater.errors import DefinitionError, NotFoundError, NotSupportedError, near_miss
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
 from headwater.offline.quarantine import Quarantine
+from headwater.offline.intervals import Interval
 from headwater.offline.tables import OfflineTables
 from headwater.pipeline.checking import Gate, set_aside_timeless
 from headwater.pipeline.materialize import snapshot_of
@@ -95,7 +96,7 @@ class Backfiller:
         ticks = view.view.ticks
         # All rows of a sequence are computed together, whatever interval is asked for.
         step = (end - start) if ticks is None else max(DAY, ticks.period * CHUNK_TICKS)
-        for first, last in self.tables.missing(view.revision, (start, end), snapshot):
+        for first, last in self.tables.missing(view.revision, Interval(start, end), snapshot):
             for piece in range(first, last, step):
                 yield piece, min(piece + step, last)
 
@@ -105,7 +106,11 @@ class Backfiller:
         with gate.part(f"{interval[0]}-{interval[1]}"):
             batches = (gate.let_through(batch) for batch in self._batches(view, interval))
             self.tables.write_interval(
-                view.revision, schema_of(view), interval, snapshot, _cast(batches, schema_of(view))
+                view.revision,
+                schema_of(view),
+                Interval(*interval),
+                snapshot,
+                _cast(batches, schema_of(view)),
             )
 
     def _batches(self, view: AnalyzedView, interval: tuple[int, int]) -> Iterator[pa.RecordBatch]:

@@ -82,7 +82,8 @@ class DuckDBEngine:
     def traced(self) -> Iterator[list[str]]:
         """Collect the text of the queries that this thread runs meanwhile."""
         before = getattr(self._trace, "statements", None)
-        self._trace.statements = found = []
+        found: list[str] = []
+        self._trace.statements = found
         try:
             yield found
         finally:
