@@ -194,11 +194,11 @@ def _row_type(mark: str, features: tuple[tuple[str, str], ...]) -> type[Row]:
     return cast("type[Row]", made)
 
 
-def _times(times: pa.Array | int, count: int, name: str) -> Iterable[Any]:
+def _times(times: pa.Array | int, count: int, name: str) -> list[Any]:
     from headwater.online.columns import column
 
     if isinstance(times, int):
-        return repeat(from_micros(times), count)
+        return [from_micros(times)] * count
     if times.null_count:
         raise StoreError(f"{name} is null in {times.null_count} rows; a row needs its time")
     return column(times, "timestamp", name)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from headwater.errors import StoreError
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
+Numbers: TypeAlias = "np.ndarray[Any, Any]"
 
 _ARROW: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
@@ -81,38 +82,46 @@ def plain_column(values: Column, what: str, *, floats: bool = False) -> list[Any
     return listed
 
 
-def timestamps(micros: np.ndarray[Any, Any], name: str) -> list[msgspec.Raw]:
+def timestamps(micros: Numbers, name: str) -> list[msgspec.Raw]:
     """Microseconds since the epoch as encoded MessagePack timestamps.
 
-    The shorter of the format's forms that hold microseconds: 8 bytes for the years 1970 to 2514,
-    12 bytes otherwise. Made for whole columns at once; a datetime per value takes ten times as
-    long. Raises StoreError outside the years 1 to 9999.
+    Each in the shortest of the format's three forms, as msgspec itself would write it; made for
+    whole columns at once, since a datetime per value takes ten times as long. Raises StoreError
+    outside the years 1 to 9999.
     """
     seconds, rest = np.divmod(micros, 1_000_000)
     if len(seconds) and (seconds.min() < _FIRST_SECOND or seconds.max() > _LAST_SECOND):
         raise StoreError(f"{name}: a time lies outside the years 1 to 9999")
     nanos = rest * 1000
-    short = (seconds >= 0) & (seconds < 1 << 34)
-    if short.all():
-        return _short_timestamps(seconds, nanos)
-    long = _long_timestamps(seconds, nanos)
-    for place, item in zip(
-        np.flatnonzero(short).tolist(),
-        _short_timestamps(seconds[short], nanos[short]),
-        strict=True,
-    ):
-        long[place] = item
-    return long
+    whole = (nanos == 0) & (seconds >= 0) & (seconds < 1 << 32)
+    short = ~whole & (seconds >= 0) & (seconds < 1 << 34)
+    forms = ((whole, _whole_seconds), (short, _short_stamps), (~whole & ~short, _long_stamps))
+    used = [(mask, form) for mask, form in forms if mask.any()]
+    if len(used) == 1:
+        return used[0][1](seconds, nanos)
+    cells = [msgspec.Raw()] * len(seconds)
+    for mask, form in used:
+        items = form(seconds[mask], nanos[mask])
+        for place, item in zip(np.flatnonzero(mask).tolist(), items, strict=True):
+            cells[place] = item
+    return cells
 
 
-def _short_timestamps(seconds: Any, nanos: Any) -> list[msgspec.Raw]:
-    cells = np.empty(len(seconds), dtype=[("head", "V2"), ("body", ">u8")])
+def _whole_seconds(seconds: Numbers, _nanos: Numbers) -> list[msgspec.Raw]:
+    cells = np.empty(len(seconds), dtype=[("head", "V2"), ("seconds", ">u4")])
+    cells["head"] = np.void(b"\xd6\xff")
+    cells["seconds"] = seconds
+    return list(map(msgspec.Raw, cells.view("V6").tolist()))
+
+
+def _short_stamps(seconds: Numbers, nanos: Numbers) -> list[msgspec.Raw]:
+    cells = np.empty(len(seconds), dtype=[("head", "V2"), ("both", ">u8")])
     cells["head"] = np.void(b"\xd7\xff")
-    cells["body"] = (nanos.astype(np.uint64) << np.uint64(34)) | seconds.astype(np.uint64)
+    cells["both"] = (nanos.astype(np.uint64) << np.uint64(34)) | seconds.astype(np.uint64)
     return list(map(msgspec.Raw, cells.view("V10").tolist()))
 
 
-def _long_timestamps(seconds: Any, nanos: Any) -> list[msgspec.Raw]:
+def _long_stamps(seconds: Numbers, nanos: Numbers) -> list[msgspec.Raw]:
     cells = np.empty(len(seconds), dtype=[("head", "V3"), ("nanos", ">u4"), ("seconds", ">i8")])
     cells["head"] = np.void(b"\xc7\x0c\xff")
     cells["nanos"] = nanos

@@ -94,9 +94,10 @@ def put(txn: Any, chunk: Chunk, swept: dt.datetime | None) -> Written:
     Rows of runs with a cut before `swept` are left out: what they wrote may have been deleted
     by a run whose tombstones are gone.
     """
-    chunk, overtaken = _since(chunk, swept)
+    count = len(chunk.keys)
+    chunk = _since(chunk, swept)
     if not chunk.keys:
-        return Written(older=overtaken)
+        return Written(older=count)
     cursor = txn.cursor()
     append = not cursor.set_range(chunk.keys[0])
     stored: dict[bytes, bytes] = {}
@@ -105,23 +106,22 @@ def put(txn: Any, chunk: Chunk, swept: dt.datetime | None) -> Written:
     for key, whole in chunk.long.items():
         if key in stored:
             stored[key] = _unwrap(whole, stored[key])
-    changes, unchanged, older = settle(stored, chunk.keys, chunk.rows)
+    changes, unchanged = settle(stored, chunk.keys, chunk.rows)
     for key, whole in chunk.long.items():
         if key in changes:
             changes[key] = _encode((whole, changes[key]))
     if changes:
         cursor.putmulti(list(changes.items()), append=append)
-    return Written(len(changes), unchanged, older + overtaken)
+    return Written(len(changes), unchanged, count - len(changes) - unchanged)
 
 
-def _since(chunk: Chunk, swept: dt.datetime | None) -> tuple[Chunk, int]:
+def _since(chunk: Chunk, swept: dt.datetime | None) -> Chunk:
     if swept is None:
-        return chunk, 0
+        return chunk
     cuts = [header(row).cut for row in chunk.rows]
     kept = [place for place, cut in enumerate(cuts) if cut is None or cut >= swept]
     keys, rows, long = chunk
-    left = Chunk([keys[place] for place in kept], [rows[place] for place in kept], long)
-    return left, len(keys) - len(kept)
+    return Chunk([keys[place] for place in kept], [rows[place] for place in kept], long)
 
 
 def delete_some(prefix: Prefix, count: int, txn: Any) -> int:

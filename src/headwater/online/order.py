@@ -75,7 +75,6 @@ class Settled(NamedTuple):
 
     changes: dict[bytes, bytes]
     unchanged: int
-    older: int
 
 
 def settle(stored: Mapping[bytes, bytes], keys: Sequence[bytes], rows: Sequence[bytes]) -> Settled:
@@ -85,9 +84,9 @@ def settle(stored: Mapping[bytes, bytes], keys: Sequence[bytes], rows: Sequence[
     """
     changes = {} if stored else dict(zip(keys, rows, strict=True))
     if len(changes) == len(keys):
-        return Settled(changes, 0, 0)
+        return Settled(changes, 0)
     changes.clear()
-    unchanged = older = 0
+    unchanged = 0
     for key, row in zip(keys, rows, strict=True):
         current = changes.get(key) or stored.get(key)
         if current is None:
@@ -96,9 +95,7 @@ def settle(stored: Mapping[bytes, bytes], keys: Sequence[bytes], rows: Sequence[
             unchanged += 1
         elif replaces(new, old):
             changes[key] = row
-        else:
-            older += 1
-    return Settled(changes, unchanged, older)
+    return Settled(changes, unchanged)
 
 
 def same(new: Header, old: Header) -> bool:

@@ -28,7 +28,10 @@ Ticks = list[int | None]
 
 
 class Written(NamedTuple):
-    """What became of the rows of one write."""
+    """What became of the rows of one write; all of them are counted, each once.
+
+    `older` rows lost to what was stored, or to another row of the same write.
+    """
 
     written: int = 0
     unchanged: int = 0
