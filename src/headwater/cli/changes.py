@@ -52,7 +52,7 @@ def apply(
     _confirm(made, yes=yes)
     applied = store.apply(made)
     if as_json:
-        emit_json(_as_dict(made))
+        emit_json({**_as_dict(made), "generation": applied.generation})
     say(f"applied: generation {applied.generation}")
 
 

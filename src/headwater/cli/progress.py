@@ -22,7 +22,7 @@ def progress() -> Iterator[OnProgress | None]:
         return
     from rich.console import Console
 
-    with _bars(Console(stderr=True)) as bars:
+    with _bars(Console(stderr=True, force_terminal=True)) as bars:
         yield _Listener(bars)
 
 
@@ -80,7 +80,7 @@ def waiting(text: str) -> Iterator[None]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Console(stderr=True, force_terminal=True),
         transient=True,
     ) as bars:
         bars.add_task(text, total=None)

@@ -22,9 +22,9 @@ def serve(
     ] = None,
 ) -> None:
     """Serve online values over HTTP."""
+    settings = session(context).settings(serve__host=host, serve__port=port, serve__workers=workers)
     from headwater.serving.server import serve as run
 
-    settings = session(context).settings(serve__host=host, serve__port=port, serve__workers=workers)
     run(settings)
 
 
