@@ -78,8 +78,8 @@ def _check_row(feature: AnalyzedFeature, sample: pa.Table) -> None:
     if not (_same(whole, halves) and _same(whole, turned)):
         raise DefinitionError(
             f"feature '{feature.name}': function '{_path(feature)}' is declared mode='row', "
-            "but its values change when the batch is split or reordered; compute each value from its own "
-            "row, or declare mode='sequence'"
+            "but its values change when the batch is split or reordered; compute each value from "
+            "its own row, or declare mode='sequence'"
         )
 
 

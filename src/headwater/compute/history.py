@@ -46,7 +46,7 @@ def _batch(
     own = pa.array(codes[found])
     columns = {name: whole(keys.table[name]).take(own) for name in view.join_keys}
     columns["tick"] = pa.array(times[found]).cast(TIME)
-    columns.update({f.name: kept.columns[f.name] for f in view.features})
+    columns.update({f.name: kept.columns[f.name] for f in view.stored_features})
     return pa.RecordBatch.from_pydict(columns)
 
 
@@ -55,7 +55,7 @@ def _values(reader: Reader, view: AnalyzedView, keys: EncodedKeys, times: np.nda
         return reader.plain_at(view, keys, times)
     taken = pa.array(keys.codes)
     columns = {name: whole(keys.table[name]).take(taken) for name in view.join_keys}
-    return reader.plain(view, [f.name for f in view.features], columns, times)
+    return reader.plain(view, [f.name for f in view.stored_features], columns, times)
 
 
 def sequence_history(
@@ -82,7 +82,7 @@ def sequence_history(
     values = {name: column.take(pa.array(chosen)) for name, column in made.columns.items()}
     values.update(row_values(reader.engine, scan, lookups, made.row_id[chosen], times))
     found = Values(values, times, known, np.ones(chosen.size, dtype=bool))
-    plain, _ = reader.finish(view.features, found, times)
+    plain, _ = reader.finish(view.stored_features, found, times)
     own = pa.array(made.rows.key[chosen])
     columns = {name: whole(keys.table[name]).take(own) for name in view.join_keys}
     columns["event_time"] = pa.array(times).cast(TIME)

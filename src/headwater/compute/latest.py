@@ -57,7 +57,7 @@ def latest_part(
     instants = np.full(keys.count, instant, dtype=np.int64)
     if view.source is None:
         columns = {name: whole(keys.table[name]) for name in view.join_keys}
-        names = [feature.name for feature in view.features]
+        names = [feature.name for feature in view.stored_features]
         values = reader.plain(view, names, columns, instants)
     else:
         values = reader.plain_at(view, keys, instants)
@@ -70,7 +70,7 @@ def _part(view: AnalyzedView, keys: pa.Table, values: Values) -> LatestPart:
     columns = {name: whole(keys[name]) for name in view.join_keys}
     if gone.size:
         columns = {name: column.take(pa.array(chosen)) for name, column in columns.items()}
-    columns.update({feature.name: kept.columns[feature.name] for feature in view.features})
+    columns.update({feature.name: kept.columns[feature.name] for feature in view.stored_features})
     return LatestPart(pa.table(columns), kept.event_time, kept.known_at, keys.take(pa.array(gone)))
 
 

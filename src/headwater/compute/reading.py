@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,7 +43,7 @@ class Reader:
             self._scans[source.name] = self.engine.scan(source)
         return self._scans[source.name]
 
-    def read(self, view: AnalyzedView, names: Iterable[str], keys: Keys, times: Ints) -> Values:
+    def read(self, view: AnalyzedView, names: Collection[str], keys: Keys, times: Ints) -> Values:
         """The values that a reader sees at each time: of the latest visible tick, not too old,
         defaults applied. `keys` holds a column for each join key; all have one length.
         """
@@ -55,9 +55,13 @@ class Reader:
             values = self._source_view(view, wanted, keys, instants)
             values = aged(view, values, times)
         _, columns = self.finish(wanted, values, instants)
-        return Values(
-            {n: columns[n] for n in names}, values.event_time, values.known_at, values.found
-        )
+        whole_key = complete(keys, times.size)
+        found = {
+            f.name: _defaulted(nulled(columns[f.name], whole_key), f)
+            for f in wanted
+            if f.name in names
+        }
+        return Values(found, values.event_time, values.known_at, values.found & whole_key)
 
     def plain(self, view: AnalyzedView, names: Iterable[str], keys: Keys, instants: Ints) -> Values:
         """The values of a derived view evaluated at given instants, without its own defaults."""
@@ -67,12 +71,12 @@ class Reader:
         return Values(columns, values.event_time, values.known_at, values.found)
 
     def plain_at(self, view: AnalyzedView, keys: EncodedKeys, instants: Ints) -> Values:
-        """All features of a view with a source at (key code, instant), as a run stores them:
+        """The stored features of a view with a source at (key code, instant), as a run keeps them:
         whatever their age, without defaults, and not found where a window holds no row.
         """
-        features = [f for f in view.features if f.kind != "derived"]
+        features = [f for f in view.stored_features if f.kind != "derived"]
         values = self.at(view, features, keys, instants, live=True)
-        columns, _ = self.finish(view.features, values, instants)
+        columns, _ = self.finish(view.stored_features, values, instants)
         return Values(columns, values.event_time, values.known_at, values.found)
 
     def finish(
@@ -183,6 +187,15 @@ class Reader:
             times = np.where(values.found, values.event_time, event_time)
             event_time = np.minimum(event_time, times)
         return Values(columns, np.where(found, event_time, instants), instants, found)
+
+
+def complete(keys: Keys, rows: int) -> NDArray[np.bool_]:
+    """Where no part of the key is null: a null part gives null everywhere (C1)."""
+    found = np.ones(rows, dtype=bool)
+    for column in keys.values():
+        if column.null_count:
+            found &= np.asarray(column.is_valid().to_numpy(zero_copy_only=False))
+    return found
 
 
 def visible(view: AnalyzedView, times: Ints) -> Ints:

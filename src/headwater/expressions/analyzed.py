@@ -23,6 +23,8 @@ class AnalyzedFeature:
     `columns` are the source's columns that it reads, `inputs` the features that it reads (of its
     own view or of others); `data_hash` covers what defines its values, `serving_hash` also what
     defines how they are served (ttl, default). `tree` is None where a Python function computes it.
+    `on_read` marks a derived feature that can't stand in a stored row: it depends on the time of
+    reading, or has a value even where there is no row.
     """
 
     feature: Feature
@@ -34,6 +36,7 @@ class AnalyzedFeature:
     inputs: tuple[str, ...]
     data_hash: str
     serving_hash: str
+    on_read: bool = False
 
     @property
     def name(self) -> str:
@@ -68,6 +71,11 @@ class AnalyzedView:
     def join_keys(self) -> Mapping[str, str]:
         """Join key to type, in the entity's order; empty for a view without entity."""
         return {} if self.entity is None else self.entity.join_keys
+
+    @property
+    def stored_features(self) -> tuple[AnalyzedFeature, ...]:
+        """The features that a stored row holds, in order."""
+        return tuple(feature for feature in self.features if not feature.on_read)
 
     def feature(self, name: str) -> AnalyzedFeature:
         return next(feature for feature in self.features if feature.name == name)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from headwater.definitions.feature import Feature
 from headwater.definitions.types import FLOATS, INTEGERS, NUMBERS
-from headwater.errors import DefinitionError
+from headwater.errors import ComputeError, DefinitionError
 from headwater.expressions.analyzed import AnalyzedFeature, Kind
+from headwater.expressions.closures import compile_row
 from headwater.expressions.drafts import Draft, hint
 from headwater.expressions.hashes import Content, data_hash, serving_hash
 from headwater.expressions.tree import Aggregate, Cast, Column, Literal, Node
@@ -39,8 +40,8 @@ def analyze_feature(
     columns = tuple(name for name in names if name in draft.schema)
     inputs = tuple(name for name in names if name not in draft.schema)
     _check_default(draft, feature, dtype)
-    content = Content(feature, kind, dtype, tree, tuple(known[name] for name in inputs))
-    values = data_hash(draft, content)
+    read = tuple(known[name] for name in inputs)
+    values = data_hash(draft, Content(feature, kind, dtype, tree, read))
     return AnalyzedFeature(
         feature=feature,
         view=draft.view.name,
@@ -51,6 +52,7 @@ def analyze_feature(
         inputs=inputs,
         data_hash=values,
         serving_hash=serving_hash(draft, feature, values),
+        on_read=_on_read(draft, kind, tree, read),
     )
 
 
@@ -99,14 +101,14 @@ def _kind(draft: Draft, feature: Feature, tree: Node | None) -> Kind:
     names = columns_of(tree)
     columns = [name for name in names if name in draft.schema]
     features = [name for name in names if name not in draft.schema]
-    if uses(tree, "as_of") and draft.source is not None and draft.view.ticks is None:
-        raise DefinitionError(
-            f"{where}: as_of() is the time of reading, and a real_time view stores its values "
-            "earlier; use it in a view without 'source', or give this one ticks"
-        )
     if feature.window is not None:
         return _windowed(draft, feature, tree)
     if feature.rows is not None or sequences:
+        if uses(tree, "as_of"):
+            raise DefinitionError(
+                f"{where}: as_of() can't stand in a sequence; use it in another feature that reads "
+                "this one"
+            )
         if features:
             raise DefinitionError(
                 f"{where}: '{features[0]}' is no column of the source; a sequence feature reads "
@@ -123,7 +125,39 @@ def _kind(draft: Draft, feature: Feature, tree: Node | None) -> Kind:
             f"{where}: mixes the column '{columns[0]}' with the feature '{features[0]}'; make the "
             "column a feature of its own first"
         )
-    return "derived" if features or draft.source is None else "lookup"
+    if features or draft.source is None:
+        return "derived"
+    _check_as_of(draft, tree, where)
+    return "lookup"
+
+
+def _check_as_of(draft: Draft, tree: Node, where: str) -> None:
+    if uses(tree, "as_of") and draft.view.ticks is None:
+        raise DefinitionError(
+            f"{where}: as_of() is the time of reading, and the row's value is stored earlier; make "
+            "the column a feature, and use as_of() in another feature that reads it"
+        )
+
+
+def _on_read(
+    draft: Draft, kind: Kind, tree: Node | None, inputs: tuple[AnalyzedFeature, ...]
+) -> bool:
+    """Whether a stored row can't hold the value (see AnalyzedFeature)."""
+    if kind != "derived" or tree is None or draft.source is None or _has_windows(draft):
+        return False
+    if any(feature.on_read for feature in inputs):
+        return True
+    if uses(tree, "as_of"):
+        return draft.view.ticks is None
+    names = tuple(feature.name for feature in inputs)
+    try:
+        return compile_row(tree, names)([f.feature.default for f in inputs]) is not None
+    except ComputeError:
+        return False
+
+
+def _has_windows(draft: Draft) -> bool:
+    return any(feature.window is not None for feature in draft.view.features)
 
 
 def _windowed(

@@ -19,8 +19,8 @@ from headwater.definitions.ticks import DAY
 from headwater.definitions.types import to_arrow
 from headwater.errors import DefinitionError, NotFoundError, NotSupportedError, near_miss
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
-from headwater.offline.quarantine import Quarantine
 from headwater.offline.intervals import Interval
+from headwater.offline.quarantine import Quarantine
 from headwater.offline.tables import OfflineTables
 from headwater.pipeline.checking import Gate, set_aside_timeless
 from headwater.pipeline.materialize import snapshot_of
@@ -132,7 +132,7 @@ def schema_of(view: AnalyzedView) -> pa.Schema:
     """The columns of a view's offline table: join keys, times, features."""
     keys = [(name, to_arrow(dtype)) for name, dtype in view.join_keys.items()]
     times = ["tick"] if view.view.ticks is not None else ["event_time", "available_at"]
-    features = [(feature.name, to_arrow(feature.dtype)) for feature in view.features]
+    features = [(feature.name, to_arrow(feature.dtype)) for feature in view.stored_features]
     return pa.schema([*keys, *((name, TIME) for name in times), *features])
 
 

@@ -35,7 +35,7 @@ class Gate:
     _sink: RejectedRows | None = None
 
     def __post_init__(self) -> None:
-        self._rules = rules_of(feature.feature for feature in self.view.features)
+        self._rules = rules_of(f.feature for f in self.view.stored_features)
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:

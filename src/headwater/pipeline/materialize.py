@@ -113,7 +113,7 @@ class Materializer:
 
     def _write(self, run: _Run, part: LatestPart, gate: Gate, report: RunReport) -> RunReport:
         view = run.view
-        layout = Layout(tuple((f.name, f.dtype) for f in view.features))
+        layout = Layout(tuple((f.name, f.dtype) for f in view.stored_features))
         for start in range(0, part.rows.num_rows, WRITE_ROWS):
             rows = part.rows.slice(start, WRITE_ROWS)
             times = part.event_time[start : start + WRITE_ROWS]

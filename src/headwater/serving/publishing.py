@@ -82,14 +82,31 @@ class _Builder:
         feature = home.feature(entry.column)
         version = self._contents.version(entry)
         default = stored_value(version.definition.get("default"))
-        if not home.stored and feature.tree is not None:
-            inputs = tuple(Input(name=read, feature=read) for read in feature.inputs)
+        if feature.tree is not None and (feature.on_read or not home.stored):
+            inputs = tuple(self._input(name, entry.revision) for name in feature.inputs)
             return Derived(tree=feature.tree, inputs=inputs, dtype=feature.dtype, default=default)
         revision = entry.revision
         if not self._contents.filled(revision):
             revision = next((r for r in entry.earlier if self._contents.filled(r)), revision)
         self._need(revision)
         return Stored(revision=revision, column=entry.column, ttl=version.ttl, default=default)
+
+    def _input(self, name: str, revision: str) -> Input:
+        """What a derived value reads: of a revision that is no longer current, the versions that
+        it was made for.
+        """
+        entry = self._head.revisions[revision]
+        if self._is_current(revision):
+            return Input(name=name, feature=name)
+        pinned = dict(item.rsplit("@", 1) for item in entry.inputs)
+        if name in pinned:
+            return Input(name=name, feature=name, version=pinned[name])
+        own = self._head.features[name].versions
+        version = next((v for v, found in own.items() if found.revision == revision), None)
+        return Input(name=name, feature=name, version=version)
+
+    def _is_current(self, revision: str) -> bool:
+        return any(entry.revision == revision for entry in self._head.views.values())
 
     def _need(self, revision: str) -> None:
         if revision not in self.revisions:
@@ -108,10 +125,10 @@ class _Builder:
 def revision_of(view: AnalyzedView, number: int = 1) -> Revision:
     """The served form of a view's revision: its columns in the order of its rows."""
     windowed = any(feature.kind == "windowed" for feature in view.features)
-    empty = empty_values(view.features) if windowed else {}
+    empty = empty_values(view.stored_features) if windowed else {}
     columns = tuple(
         Column(name=f.name, dtype=f.dtype, windowed=windowed, empty=empty.get(f.name))
-        for f in view.features
+        for f in view.stored_features
     )
     return Revision(
         revision=view.revision,
@@ -120,11 +137,6 @@ def revision_of(view: AnalyzedView, number: int = 1) -> Revision:
         join_keys=tuple(view.join_keys.items()),
         number=number,
     )
-
-
-def layout_of(view: AnalyzedView) -> tuple[tuple[str, str], ...]:
-    """Names and types of a view's stored row, in order."""
-    return tuple((feature.name, feature.dtype) for feature in view.features)
 
 
 def empty_values(features: Iterable[AnalyzedFeature]) -> dict[str, Any]:
