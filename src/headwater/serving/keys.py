@@ -6,21 +6,22 @@ import base64
 import binascii
 import datetime as dt
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from headwater.errors import RequestError
 from headwater.online.keys import encode_key
+from headwater.serving.plan import KeyColumns
 
 NO_PARTS = encode_key(())
 """The key of a view without entity."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_NONE = type(None)
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
-_EXACT: dict[str, type] = {"int32": int, "int64": int, "string": str, "bool": bool}
+_EXACT: dict[str, set[type]] = {"int32": {int}, "int64": {int}, "string": {str}, "bool": {bool}}
+"""The types of a column that needs no conversion."""
 _WANTED = {
     "bool": "true or false",
     "int32": "an integer of 32 bits",
@@ -33,7 +34,7 @@ _WANTED = {
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-class Keys:
+class Keys(msgspec.Struct):
     """The keys of a request in one set of columns, each distinct one read once.
 
     `unique` is what the store reads. `places` is None where the rows of the request are just
@@ -41,15 +42,23 @@ class Keys:
     rows of the latter.
     """
 
-    __slots__ = ("nulls", "places", "unique")
+    unique: list[bytes]
+    places: list[bytes | None] | None = None
+    nulls: Sequence[int] = ()
 
-    def __init__(self, keys: list[bytes | None]) -> None:
-        distinct = dict.fromkeys(keys)
-        has_null = None in distinct
-        distinct.pop(None, None)
-        self.unique: list[bytes] = list(distinct)  # type: ignore[arg-type]
-        self.places = None if len(self.unique) == len(keys) else keys
-        self.nulls = [row for row, key in enumerate(keys) if key is None] if has_null else []
+
+def keys_of(key: KeyColumns, columns: Mapping[str, Sequence[Any]], count: int) -> Keys:
+    """The keys of `count` rows in the columns of a request.
+
+    Raises KeyError for a missing column, RequestError that names column, row and type for a
+    value of another type.
+    """
+    if not key.names:
+        return _distinct([NO_PARTS] * count)
+    parts = []
+    for name, dtype in zip(key.names, key.dtypes):  # noqa: B905 (on the hot path)
+        parts.append(check_column(name, dtype, columns[name]))
+    return _distinct(encode_rows(parts, key.dtypes))
 
 
 def encode_rows(columns: Sequence[Sequence[Any]], dtypes: Sequence[str]) -> list[bytes | None]:
@@ -57,7 +66,7 @@ def encode_rows(columns: Sequence[Sequence[Any]], dtypes: Sequence[str]) -> list
 
     `columns` are what `check_column` returned, one per part, at least one.
     """
-    rows = zip(*columns, strict=True)
+    rows = zip(*columns)  # noqa: B905 (on the hot path)
     if "date" in dtypes:
         return [encode_key(parts) for parts in rows]
     for column in columns:
@@ -66,26 +75,29 @@ def encode_rows(columns: Sequence[Sequence[Any]], dtypes: Sequence[str]) -> list
     return list(map(_encode, rows))
 
 
+def _distinct(keys: list[bytes | None]) -> Keys:
+    unique = dict.fromkeys(keys)
+    if None in unique:
+        del unique[None]
+        nulls = [row for row, key in enumerate(keys) if key is None]
+        return Keys(list(unique), keys, nulls)  # type: ignore[arg-type]
+    if len(unique) == len(keys):
+        return Keys(keys)  # type: ignore[arg-type]
+    return Keys(list(unique), keys)  # type: ignore[arg-type]
+
+
 def check_column(name: str, dtype: str, values: Sequence[Any]) -> Sequence[Any]:
     """The parts of a key in the form that the row codec takes; null is None.
 
     Raises RequestError that names the column, the row and the type.
     """
-    exact = _EXACT.get(dtype)
-    if exact is not None:
-        kinds = set(map(type, values))
-        if kinds == {exact}:
-            if exact is not int or _all_fit(values, dtype):
-                return values
-        elif kinds == {exact, _NONE} and exact is not int:
+    kinds = set(map(type, values))
+    if kinds == _EXACT.get(dtype):
+        limits = _RANGES.get(dtype)
+        if limits is None or (limits[0] <= min(values) and max(values) <= limits[1]):
             return values
     convert = _CONVERT[dtype]
     return [_convert(name, dtype, row, value, convert) for row, value in enumerate(values)]
-
-
-def _all_fit(values: Sequence[int], dtype: str) -> bool:
-    low, high = _RANGES[dtype]
-    return low <= min(values) and max(values) <= high
 
 
 def _convert(

@@ -43,9 +43,9 @@ class StoredCell(NamedTuple):
 
     timing: int
     place: int
+    has_null: Callable[[Sequence[Any]], bool]
     default: Any
     empty: Any
-    summable: bool
 
 
 class DerivedCell(NamedTuple):
@@ -77,7 +77,10 @@ class Output(NamedTuple):
 class Plan(NamedTuple):
     """A compiled request. `cells` are in an order in which each comes after its inputs.
 
-    `views` are (view, number, revision) of what is read, in the order of first use.
+    `answered` are the cells of the outputs, None where these are all cells in their order;
+    `columns` the columns that the request must give, and their types; `versions` those of the
+    outputs by name; `views` are (view, number, revision) of what is read, in the order of first
+    use.
     """
 
     keys: tuple[KeyColumns, ...]
@@ -86,6 +89,7 @@ class Plan(NamedTuple):
     timings: tuple[Timing, ...]
     cells: tuple[StoredCell | DerivedCell, ...]
     outputs: tuple[Output, ...]
+    answered: tuple[int, ...] | None
     columns: dict[str, str]
     versions: dict[str, str]
     views: tuple[tuple[str, int, str], ...]

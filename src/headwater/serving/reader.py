@@ -83,7 +83,7 @@ class OnlineReader:
     ) -> Plan:
         """The compiled request, from the newest catalogue."""
         asked = (features,) if isinstance(features, str) else tuple(features or ())
-        return self.live.snapshot().plan(asked, feature_service, full_feature_names)
+        return self.live.snapshot().plan(asked, feature_service, full=full_feature_names)
 
     def read(self, plan: Plan, columns: Columns, count: int) -> OnlineResponse:
         """Run a compiled request for `count` rows, given as columns."""
@@ -107,7 +107,7 @@ def columns_of(entity_rows: EntityRows) -> tuple[Columns, int]:
 
     Raises RequestError where there are no rows, or they don't have the same columns.
     """
-    if isinstance(entity_rows, Mapping):
+    if not isinstance(entity_rows, list) and isinstance(entity_rows, Mapping):
         return _checked({name: _listed(name, given) for name, given in entity_rows.items()})
     rows = list(entity_rows)
     if not rows:

@@ -27,7 +27,7 @@ class Snapshot:
         self.plan = lru_cache(PLANS)(self._plan)
 
     def _plan(
-        self, features: tuple[str | Reference, ...] | None, service: str | None, full: bool
+        self, features: tuple[str | Reference, ...], service: str | None, *, full: bool
     ) -> Plan:
         """The compiled request for references or for a service; `full` gives `view__feature`.
 
@@ -42,7 +42,7 @@ class Snapshot:
         return compilation.finish(self.generation)
 
     def _references(
-        self, features: tuple[str | Reference, ...] | None, service: str | None
+        self, features: tuple[str | Reference, ...], service: str | None
     ) -> tuple[Reference, ...]:
         if service is not None:
             if features:

@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from headwater.serving.execute import PRESENT, Cell
 from headwater.serving.plan import Plan
 
@@ -13,28 +15,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class OnlineResponse:
+class OnlineResponse(msgspec.Struct):
     """The answer to an online read: rows in the request's order, columns as asked for.
 
-    Read-only. `entities` are the columns that the caller gave, `cells` parallel to
-    `plan.outputs`, `now` the request's time in microseconds.
+    `entities` are the columns that the caller gave, `cells` parallel to `plan.outputs`, `now`
+    the request's time in microseconds since the epoch. Not to be changed.
     """
 
-    __slots__ = ("cells", "count", "entities", "now", "plan")
-
-    def __init__(
-        self,
-        plan: Plan,
-        entities: Mapping[str, Sequence[Any]],
-        count: int,
-        cells: list[Cell],
-        now: int,
-    ) -> None:
-        self.plan = plan
-        self.entities = entities
-        self.count = count
-        self.cells = cells
-        self.now = now
+    plan: Plan
+    entities: Mapping[str, Sequence[Any]]
+    count: int
+    cells: Sequence[Cell]
+    now: int
 
     def __len__(self) -> int:
         return self.count
@@ -53,19 +45,20 @@ class OnlineResponse:
         Values hold the join keys too. A status is PRESENT, NULL_VALUE, NOT_FOUND or
         OUTSIDE_MAX_AGE; an event timestamp is an aware datetime, None where nothing was found.
         """
-        values: dict[str, list[Any]] = {n: list(column) for n, column in self.entities.items()}
+        values = {name: [*given] for name, given in self.entities.items()}
         statuses: dict[str, list[str]] = {}
         times: dict[str, list[dt.datetime | None]] = {}
         present = [PRESENT] * self.count
-        for name, (column, told, at) in zip(self.plan.versions, self.cells, strict=True):
-            values[name] = list(column)
-            statuses[name] = present.copy() if told is None else told
-            times[name] = list(at)
+        versions = self.plan.versions
+        for name, (column, told, at) in zip(versions, self.cells):  # noqa: B905 (one call in ten)
+            values[name] = [*column]
+            statuses[name] = [*(told or present)]
+            times[name] = [*at]
         return {
             "values": values,
             "statuses": statuses,
             "event_timestamps": times,
-            "versions": self.plan.versions.copy(),
+            "versions": versions.copy(),
         }
 
     def to_arrow(self, *, metadata: bool = False) -> pa.Table:
