@@ -272,6 +272,23 @@ def test_large_intervals_are_written_in_row_groups(tables):
     ]
 
 
+def test_reading_holds_a_row_group_not_the_table(tables):
+    schema = pa.schema([("event_time", TIMESTAMP), *((f"x{n}", pa.int64()) for n in range(5))])
+    size, count = 262_144, 8
+
+    def many():
+        for low in range(0, size * count, size):
+            numbers = pa.array(range(low, low + size), pa.int64())
+            yield pa.RecordBatch.from_arrays(
+                [numbers.cast(TIMESTAMP), *[numbers] * 5], schema=schema
+            )
+
+    tables.write_interval(REVISION, schema, Interval(0, size * count), "s1", many())
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in tables.read(REVISION)]
+    assert max(held) < 3 * size * 6 * 8
+
+
 def test_columns_of_another_layout_are_noticed(tables):
     write(tables, 0, 5, "s1")
     path = tables.files(REVISION)[0]

@@ -26,6 +26,7 @@ from deltalake.exceptions import CommitFailedError
 from headwater.errors import StoreError
 from headwater.offline import delta
 from headwater.offline.layout import TIMESTAMP
+from headwater.offline.reading import batches
 
 FEATURE = "_feature"
 RULE = "_rule"
@@ -129,13 +130,13 @@ class Quarantine:
         self,
         view: str,
         run_id: str,
-        batches: Iterable[pa.RecordBatch],
+        rows: Iterable[pa.RecordBatch],
         part: str = "",
         recorded_at: int | None = None,
     ) -> int:
         """Append rejected rows in one commit, once a run and part; how many were given."""
         with self.collect(view, run_id, part, recorded_at) as rejected:
-            for batch in batches:
+            for batch in rows:
                 rejected.add(batch)
         return rejected.rows
 
@@ -169,7 +170,7 @@ class Quarantine:
             return
         for name in delta.file_names(delta.open_table(path)):
             with pq.ParquetFile(path / name) as file:
-                for batch in file.iter_batches():
+                for batch in batches(file):
                     yield batch if run_id is None else _of_run(batch, run_id)
 
 

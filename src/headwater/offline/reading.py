@@ -35,10 +35,21 @@ def scan(
         with pq.ParquetFile(path) as file:
             names = list(dict.fromkeys([*columns, column]))
             groups = _groups(file, column, ALWAYS if outside else interval)
-            for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=names):
+            for batch in batches(file, names, groups):
                 rows = _chosen(batch, column, interval, outside=outside)
                 if rows.num_rows:
                     yield rows.select(list(columns)).cast(wanted)
+
+
+def batches(
+    file: pq.ParquetFile, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows of the groups, one group in memory at a time.
+
+    Asked for several groups at once, `iter_batches` holds on to all of them.
+    """
+    for group in range(file.num_row_groups) if groups is None else groups:
+        yield from file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns)
 
 
 def check_layout(table: str, path: Path, schema: pa.Schema) -> None:
