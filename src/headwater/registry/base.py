@@ -69,9 +69,10 @@ def stored_keys(head: Head) -> dict[str, dict[str, str]]:
     }
 
 
-def load_base(registry: Registry, project: str, desired: AnalyzedProject, wanted: Kinds) -> Base:
-    """Read the head, and of what it points to no more than has to be compared."""
-    head = registry.head(project)
+def load_base(
+    registry: Registry, project: str, head: Head, desired: AnalyzedProject, wanted: Kinds
+) -> Base:
+    """Read, of what a head points to, no more than has to be compared."""
     stored = stored_keys(head)
     definitions = {
         kind: fetch(registry, project, cls, _differing(stored[kind], wanted[kind]))

@@ -20,13 +20,17 @@ from headwater.registry.revisions import backfills, next_revisions, revision_cha
 from headwater.registry.store import Registry
 
 
-def build_plan(registry: Registry, project: str, desired: AnalyzedProject) -> Plan:
+def build_plan(
+    registry: Registry, project: str, desired: AnalyzedProject, *, head: Head | None = None
+) -> Plan:
     """The plan that makes a project what `desired` says, and no more: what it lacks is removed.
 
-    Reads the registry and changes nothing. What stands in the way is in the plan's `errors`.
+    Who made `desired` by adding to what was stored gives the `head` that was read for it;
+    otherwise what somebody else has added since would count as removed. Reads the registry and
+    changes nothing. What stands in the way is in the plan's `errors`.
     """
     wanted = wanted_objects(desired)
-    base = load_base(registry, project, desired, wanted)
+    base = load_base(registry, project, head or registry.head(project), desired, wanted)
     readers = Readers(desired)
     objects = tuple(_object_changes(base, wanted, readers))
     fields = {(change.kind, change.name): change.fields for change in objects}

@@ -15,6 +15,7 @@ from headwater.registry.kinds import Revision, RevisionColumn
 from headwater.registry.versions import known_version
 
 _FEATURE_NOT_DATA = (*DESCRIBES, "validation_rules", "duckdb_table", "duckdb_view")
+_ORDER = ("new", "revived", "kept", "retired")
 _SHOWN = 5
 
 
@@ -153,7 +154,7 @@ def revision_changes(
         else:
             reason = "" if name in now else "a service is pinned to it"
             found.append(RevisionChange("kept", entry.view, name, reason))
-    return tuple(sorted(found, key=lambda change: (change.view, change.action)))
+    return tuple(sorted(found, key=lambda change: (change.view, _ORDER.index(change.action))))
 
 
 def _what_changed(changes: Iterable[FeatureChange]) -> str:
