@@ -18,6 +18,9 @@ from headwater.errors import DefinitionError, NotFoundError, near_miss
 from headwater.expressions.analysis import analyze
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
 from headwater.historical import HistoricalJob
+from headwater.offline.duckdb_names import check_duckdb_names, named_features
+from headwater.offline.layout import offline_schema
+from headwater.pipeline.backfill import no_history
 from headwater.quality.conditions import check_rules
 from headwater.registry.apply import Applied, apply_plan
 from headwater.registry.build import build_plan
@@ -34,6 +37,7 @@ from headwater.registry.state import (
 
 if TYPE_CHECKING:
     from headwater.compute.engines.duckdb import DuckDBEngine
+    from headwater.offline.duckdb_names import DuckDBNames
     from headwater.offline.quarantine import Quarantine
     from headwater.offline.tables import OfflineTables
     from headwater.online.store import OnlineStore
@@ -101,6 +105,12 @@ class FeatureStore:
         return OfflineTables(self.settings.offline.path, self.project)
 
     @cached_property
+    def names(self) -> DuckDBNames:
+        from headwater.offline.duckdb_names import DuckDBNames
+
+        return DuckDBNames(self.settings.offline.path / f"{self.project}.duckdb", self.tables)
+
+    @cached_property
     def quarantine(self) -> Quarantine:
         from headwater.offline.quarantine import Quarantine
 
@@ -129,12 +139,25 @@ class FeatureStore:
         head = self.registry.head(self.project)
         known = None if prune else load_definitions(self.registry, self.project, head)
         analyzed = analyze(collect(objects, known=known), self.engine.schema)
+        self._check(analyzed, head)
+        return build_plan(self.registry, self.project, analyzed)
+
+    def _check(self, analyzed: AnalyzedProject, head: Head) -> None:
+        """What the analysis can't see: rules, names in DuckDB, functions tried on a sample."""
+        check_duckdb_names(feature.feature for feature in analyzed.features().values())
         for view in analyzed.views.values():
             for feature in view.features:
                 check_rules(feature.feature, feature.dtype)
+            offline_schema(view)
+            reason = no_history(view)
+            named = [item.name for item in named_features(view)]
+            if named and reason is not None:
+                raise DefinitionError(
+                    f"feature view '{view.name}': '{named[0]}' can't be filled, since the view "
+                    f"{reason}"
+                )
             if view.revision not in head.revisions:
                 check_functions(self.engine, view)
-        return build_plan(self.registry, self.project, analyzed)
 
     def apply(self, plan: Plan | Iterable[Any] | Definitions, *, prune: bool = False) -> Applied:
         """Execute a plan, or plan objects and execute that.
@@ -143,6 +166,8 @@ class FeatureStore:
         """
         made = plan if isinstance(plan, Plan) else self.plan(plan, prune=prune)
         applied = apply_plan(self.registry, made, author=_user())
+        views = self.analyzed().views.values()
+        self.names.publish(item for view in views for item in named_features(view))
         self.publish()
         return applied
 
@@ -300,6 +325,7 @@ class FeatureStore:
             reader=Reader(self.engine, analyzed),
             registry=self.registry,
             tables=self.tables,
+            names=self.names,
             quarantine=self.quarantine,
         )
         first, last = as_micros(start), as_micros(end)

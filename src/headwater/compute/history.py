@@ -22,7 +22,7 @@ TIME = pa.timestamp("us", tz="UTC")
 def ticked_history(
     reader: Reader, view: AnalyzedView, ticks: Sequence[int], share: tuple[int, int]
 ) -> Iterator[pa.RecordBatch]:
-    """The values at each tick of one hash part of the keys: join keys, `tick`, features.
+    """The values at each tick of one hash part of the keys: join keys, times, features.
 
     A key has a row at a tick where it has a value there; features are without defaults.
     """
@@ -45,7 +45,10 @@ def _batch(
     kept = values.take(found)
     own = pa.array(codes[found])
     columns = {name: whole(keys.table[name]).take(own) for name in view.join_keys}
-    columns["tick"] = pa.array(times[found]).cast(TIME)
+    if view.view.ticks is not None:
+        columns["tick"] = pa.array(times[found]).cast(TIME)
+    columns["event_time"] = pa.array(kept.event_time).cast(TIME)
+    columns["known_at"] = pa.array(kept.known_at).cast(TIME)
     columns.update({f.name: kept.columns[f.name] for f in view.stored_features})
     return pa.RecordBatch.from_pydict(columns)
 
@@ -66,7 +69,7 @@ def sequence_history(
     share: tuple[int, int],
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a sequence view with event times in [start, end), as known by `latest`: join
-    keys, `event_time`, `available_at`, features. A replayed row has a row for each version.
+    keys, times, features. A replayed row has a row for each version.
     """
     if view.source is None:
         return
@@ -86,5 +89,5 @@ def sequence_history(
     own = pa.array(made.rows.key[chosen])
     columns = {name: whole(keys.table[name]).take(own) for name in view.join_keys}
     columns["event_time"] = pa.array(times).cast(TIME)
-    columns["available_at"] = pa.array(known).cast(TIME)
+    columns["known_at"] = pa.array(known).cast(TIME)
     yield pa.RecordBatch.from_pydict({**columns, **plain})

@@ -80,6 +80,8 @@ def sequence_rows(  # noqa: PLR0917
         knowledge=rules.knowledge,
     )
     facts = read_facts(engine, scan, wanted)
+    if not features:
+        return SequenceRows(facts.rows, facts.row_id, {})
     run = replay(facts.rows)
     emitted = np.flatnonzero(run.emit)
     stage = _Stage.of(engine, facts, run, needed)

@@ -25,7 +25,7 @@ def offline_schema(view: AnalyzedView) -> pa.Schema:
     """
     from headwater.definitions.types import to_arrow
 
-    columns = {**view.join_keys, **{f.name: f.dtype for f in view.features}}
+    columns = {**view.join_keys, **{f.name: f.dtype for f in view.stored_features}}
     for name in RESERVED:
         if name in columns:
             raise DefinitionError(
@@ -34,7 +34,7 @@ def offline_schema(view: AnalyzedView) -> pa.Schema:
             )
     times = [EVENT_TIME, KNOWN_AT] if view.view.ticks is None else list(RESERVED)
     keys = [pa.field(name, to_arrow(dtype)) for name, dtype in view.join_keys.items()]
-    values = [pa.field(f.name, to_arrow(f.dtype)) for f in view.features]
+    values = [pa.field(f.name, to_arrow(f.dtype)) for f in view.stored_features]
     return pa.schema([*keys, *(pa.field(name, TIMESTAMP) for name in times), *values])
 
 

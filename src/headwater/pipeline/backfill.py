@@ -12,14 +12,15 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from headwater.compute.history import TIME, sequence_history, ticked_history
+from headwater.compute.history import sequence_history, ticked_history
 from headwater.compute.latest import parts_of
 from headwater.compute.reading import Reader
 from headwater.definitions.ticks import DAY
-from headwater.definitions.types import to_arrow
 from headwater.errors import DefinitionError, NotFoundError, NotSupportedError, near_miss
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
+from headwater.offline.duckdb_names import DuckDBNames
 from headwater.offline.intervals import Interval
+from headwater.offline.layout import offline_schema
 from headwater.offline.quarantine import Quarantine
 from headwater.offline.tables import OfflineTables
 from headwater.pipeline.checking import Gate, set_aside_timeless
@@ -40,6 +41,7 @@ class Backfiller:
     reader: Reader
     registry: Registry
     tables: OfflineTables
+    names: DuckDBNames
     quarantine: Quarantine
 
     def run(
@@ -64,6 +66,7 @@ class Backfiller:
                 if on_progress is not None:
                     on_progress(Progress(view.name, gate.passed, done, len(chunks)))
             self.tables.compact(view.revision)
+            self.names.refresh(view.revision)
             timeless = set_aside_timeless(self.reader, view, self.quarantine, snapshot)
             note(rows=gate.passed, published_at=now_us())
         return RunReport(
@@ -81,12 +84,9 @@ class Backfiller:
         view = self.analyzed.views.get(name)
         if view is None:
             raise NotFoundError(f"no feature view '{name}'{near_miss(name, self.analyzed.views)}")
-        if view.view.ticks is None and not _is_sequence(view):
-            raise NotSupportedError(
-                f"feature view '{name}': has no history of its own to backfill: its values at any "
-                "time come from its source; give it ticks with update_frequency='daily' (or "
-                "another)"
-            )
+        reason = no_history(view)
+        if reason is not None:
+            raise NotSupportedError(f"feature view '{name}': {reason}")
         return view
 
     def _chunks(
@@ -107,10 +107,10 @@ class Backfiller:
             batches = (gate.let_through(batch) for batch in self._batches(view, interval))
             self.tables.write_interval(
                 view.revision,
-                schema_of(view),
+                offline_schema(view),
                 Interval(*interval),
                 snapshot,
-                _cast(batches, schema_of(view)),
+                _cast(batches, offline_schema(view)),
             )
 
     def _batches(self, view: AnalyzedView, interval: tuple[int, int]) -> Iterator[pa.RecordBatch]:
@@ -124,16 +124,16 @@ class Backfiller:
                 yield from ticked_history(self.reader, view, ticks.between(*interval), share)
 
 
-def _is_sequence(view: AnalyzedView) -> bool:
-    return any(feature.kind == "sequence" for feature in view.features)
-
-
-def schema_of(view: AnalyzedView) -> pa.Schema:
-    """The columns of a view's offline table: join keys, times, features."""
-    keys = [(name, to_arrow(dtype)) for name, dtype in view.join_keys.items()]
-    times = ["tick"] if view.view.ticks is not None else ["event_time", "available_at"]
-    features = [(feature.name, to_arrow(feature.dtype)) for feature in view.stored_features]
-    return pa.schema([*keys, *((name, TIME) for name in times), *features])
+def no_history(view: AnalyzedView) -> str | None:
+    """Why a view has no history that could be kept, or None."""
+    if view.view.ticks is not None:
+        return None
+    if view.source is None or any(feature.kind == "windowed" for feature in view.features):
+        return (
+            "is evaluated at every instant, so its history has no end; give it ticks with "
+            "update_frequency='daily' (or another)"
+        )
+    return None
 
 
 def _cast(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -316,14 +316,15 @@ def _snapshot(source: Source, engine: DuckDBEngine) -> str:
     if kind == "delta":
         from deltalake import DeltaTable
 
-        return ",".join(
-            f"v{DeltaTable(str(engine.resolve(path))).version()}" for path in source.paths
-        )
+        tables = [DeltaTable(str(engine.resolve(path))) for path in source.paths]
+        return ",".join(f"{table.metadata().id} v{table.version()}" for table in tables)
     if source.database is not None:
-        return _stat_digest([engine.resolve(source.database)])
+        file = engine.resolve(source.database)
+        log = file.with_name(f"{file.name}.wal")
+        return _stat_digest([file, log] if log.exists() else [file])
     # What a free query reads is unknown: its result is the snapshot.
     found = engine.query(
-        f"SELECT count(*) AS n, bit_xor(hash(q)) AS h FROM ({_query(source, kind)}) AS q"
+        f"SELECT count(*) AS n, sum(hash(q)::HUGEINT) AS h FROM ({_query(source, kind)}) AS q"
     )
     return f"q{found['n'][0].as_py()}-{found['h'][0].as_py()}"
 
