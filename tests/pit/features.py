@@ -196,7 +196,7 @@ def sequences(draw: st.DrawFn, columns: Mapping[str, str]) -> tuple[Feature, Typ
 
 
 @st.composite
-def derived(draw: st.DrawFn, known: Mapping[str, Typed]) -> tuple[Feature, Typed]:
+def derived(draw: st.DrawFn, known: Mapping[str, Typed], *, as_of: bool) -> tuple[Feature, Typed]:
     """An expression over other features; numbers meet numbers, anything can be tested for null."""
     numbers = sorted(n for n, t in known.items() if t.dtype in ("float64", "int64") and t.exact)
     name = draw(st.sampled_from(sorted(known)))
@@ -210,7 +210,9 @@ def derived(draw: st.DrawFn, known: Mapping[str, Typed]) -> tuple[Feature, Typed
             made.append(Typed(Apply(ADD, *both), "float64"))
         default = Constant(CONSTANTS[known[left].dtype])
         made.append(Typed(Apply(COALESCE, Input(left), default), known[left].dtype))
-        made.append(Typed(Apply(CASE, Apply(GREATER, *both), AsOf(), Constant(None)), "timestamp"))
+        if as_of:
+            late = Apply(CASE, Apply(GREATER, *both), AsOf(), Constant(None))
+            made.append(Typed(late, "timestamp"))
     typed = draw(st.sampled_from(made))
     return Feature("", typed.expression, default=draw(_defaults(typed))), typed
 

@@ -136,15 +136,19 @@ def _views(
     pairs = draw(st.lists(strategy, min_size=1, max_size=3))
     features, known = _named(name, pairs, {})
     if draw(st.integers(0, 2)) == 0:
-        more, known = _named(f"{name}_d", draw(_derived_lists(known)), known)
+        more, known = _named(
+            f"{name}_d", draw(_derived_lists(known, as_of=clock is not None)), known
+        )
         features += more
     delay = "0s" if clock is None else draw(st.sampled_from(("0s", "0s", "1us", "10m", "25h")))
     ttl = draw(st.sampled_from((*(None,) * 5, "1us", "1h", "1d", "3d", "30d")))
     return View(name, features, table.source, table.keys, clock, delay, ttl), known
 
 
-def _derived_lists(known: Mapping[str, Typed]) -> st.SearchStrategy[list[tuple[Feature, Typed]]]:
-    return st.lists(made.derived(known), min_size=1, max_size=2)
+def _derived_lists(
+    known: Mapping[str, Typed], *, as_of: bool
+) -> st.SearchStrategy[list[tuple[Feature, Typed]]]:
+    return st.lists(made.derived(known, as_of=as_of), min_size=1, max_size=2)
 
 
 @st.composite
@@ -155,7 +159,7 @@ def _derived_views(
     ticks: tuple[Ticks | None, ...],
 ) -> tuple[View, dict[str, Typed]]:
     clock = draw(st.sampled_from(ticks))
-    features, all_known = _named("derived", draw(_derived_lists(known)), {})
+    features, all_known = _named("derived", draw(_derived_lists(known, as_of=True)), {})
     delay = "0s" if clock is None else draw(st.sampled_from(("0s", "10m")))
     return View("derived", features, None, tuple(keys), clock, delay), all_known
 
