@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from .engines import Engines
 
 
 @pytest.fixture(scope="session")
-def engines() -> Iterator[Engines]:
-    yield Engines()
+def engines() -> Engines:
+    return Engines()

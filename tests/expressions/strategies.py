@@ -25,9 +25,7 @@ INTEGERS = st.one_of(
 )
 SMALL_INTEGERS = st.one_of(st.integers(-9, 9), st.sampled_from([2**31 - 1, -(2**31)]))
 FLOATS = st.one_of(
-    st.sampled_from(
-        [0.0, -0.0, 0.5, -0.5, 1.5, 2.5, 1.0, -1.0, 2.675, 1e-300, 0.49999999999999994]
-    ),
+    st.sampled_from([0.0, -0.0, 0.5, -0.5, 1.5, 2.5, 1.0, -1.0, 2.675, 1e-300, 0.5 - 2**-54]),
     st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324, 2.0**52 + 0.5, 2.0**63]),
     st.integers(-1000, 1000).map(lambda n: n / 8),
     st.floats(),
@@ -76,7 +74,7 @@ TIMESTAMPS = st.one_of(
             datetime(1582, 10, 10, tzinfo=UTC),
         ]
     ),
-    st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(lambda t: t.replace(tzinfo=UTC)),
+    st.datetimes(timezones=st.just(UTC)),
 )
 DATES = st.one_of(
     st.dates(date(1960, 1, 1), date(2030, 1, 1)),
@@ -111,7 +109,9 @@ def constants(pattern: str) -> st.SearchStrategy[Any]:
     return {
         "digits": st.integers(-20, 20),
         "size": st.integers(0, 12),
-        "letter": st.sampled_from("$\\a%_é"),
+        # one that ends with its escape character is refused when it is read
+        "text": st.text("ab$\\%_é", max_size=5).map(lambda text: text + "b"),
+        "letter": st.sampled_from("$\\a%_"),
         "regex": st.sampled_from(PATTERNS),
     }[pattern]
 
@@ -126,6 +126,7 @@ def argument_types(function: Function, shared: str, number: str, inner: str) -> 
             {
                 "T": shared,
                 "V": shared,
+                "O": shared,
                 "any": shared,
                 "N": number,
                 "list": f"list[{inner}]",

@@ -80,4 +80,4 @@ def test_agree(engines: Engines, function: Function) -> None:
     check()
 
 
-EXAMPLES = 300
+EXAMPLES = 200

@@ -202,7 +202,13 @@ class Converter:
         node = self.convert(found.this)
         if not isinstance(node, Call) or node.name != "like":
             raise Refused("ESCAPE stands only after LIKE")
-        return Call("like_escape", (*node.args, self.convert(found.expression)))
+        escape = self.convert(found.expression)
+        pattern = node.args[1]
+        if isinstance(pattern, Literal) and isinstance(escape, Literal):
+            unpaired = str(pattern.value).replace(f"{escape.value}" * 2, "")
+            if escape.value and unpaired.endswith(str(escape.value)):
+                raise Refused(f"the pattern '{pattern.value}' ends with its escape character")
+        return Call("like_escape", (*node.args, escape))
 
     def invert(self, found: Any) -> Node:
         return Call("bit_not", (self.convert(found.this),))

@@ -182,9 +182,10 @@ class _Resolver:
         for position, given in enumerate(found):
             members.setdefault(function.pattern(position), []).append(given)
         groups: dict[str, str] = {}
-        for letter in ("T", "V"):
-            if letter in members:
-                groups[letter] = self._common(members[letter], f"{_title(function)}: the arguments")
+        for letter in {"T", "V", "O"} & members.keys():
+            groups[letter] = self._common(members[letter], f"{_title(function)}: the arguments")
+        if groups.get("O") == "float32":
+            groups["O"] = "float64"
         if "N" in members:
             types = {dtype for _, dtype in members["N"]} - {NULL}
             groups["N"] = "int64" if types and types <= set(INTEGERS) else "float64"

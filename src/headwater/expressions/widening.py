@@ -11,6 +11,7 @@ NULL = "null"
 _WORDS = {
     "N": "a number",
     "T": "a single value",
+    "O": "a single value",
     "number": "a number",
     "sized": "string or list",
     "list": "a list",
@@ -18,7 +19,8 @@ _WORDS = {
     "ordered": "a single value",
     "digits": "a constant from -30 to 30",
     "size": "a constant from 0 to 10000",
-    "letter": "a constant of one character",
+    "text": "a constant text",
+    "letter": "a constant of one ASCII character",
     "regex": "a constant regular expression",
 }
 # the type in which a null stands for an argument
@@ -64,7 +66,7 @@ def fits(pattern: str, dtype: str) -> bool:
     """Whether a value of a type may stand where the pattern of an argument asks for it."""
     if dtype == NULL or pattern in ("any", "V", "E"):
         return True
-    if pattern in ("T", "scalar", "ordered"):
+    if pattern in ("T", "O", "scalar", "ordered"):
         return not is_list(dtype)
     if pattern in ("N", "number"):
         return dtype in NUMBERS
@@ -79,7 +81,7 @@ def choices(pattern: str) -> list[str] | None:
 
 
 def is_constant(pattern: str) -> bool:
-    return pattern in ("digits", "size", "letter", "regex") or choices(pattern) is not None
+    return pattern in ("digits", "size", "letter", "regex", "text") or choices(pattern) is not None
 
 
 def fits_constant(pattern: str, node: Node) -> bool:
@@ -95,7 +97,7 @@ def fits_constant(pattern: str, node: Node) -> bool:
     among = choices(pattern)
     if among is not None:
         return value in among
-    return pattern == "regex" or len(value) == 1
+    return pattern in ("regex", "text") or (len(value) == 1 and value.isascii())
 
 
 def words(pattern: str) -> str:

@@ -72,8 +72,8 @@ CONDITIONALS = (
     ),
     Function(
         "least",
-        ("T", "T..."),
-        "T",
+        ("O", "O..."),
+        "O",
         "The smallest of the values that are not null.",
         least,
         (
@@ -87,8 +87,8 @@ CONDITIONALS = (
     ),
     Function(
         "greatest",
-        ("T", "T..."),
-        "T",
+        ("O", "O..."),
+        "O",
         "The greatest of the values that are not null; NaN is the greatest number.",
         greatest,
         (((3, 1, 2), 3), ((None, 1), 1), ((None, None), None), ((NAN, 1.0), NAN)),

@@ -16,9 +16,11 @@ class Function:
 
     `takes` is a pattern an argument: a type (to which narrower numbers widen, and a date to a
     timestamp), or `N` (numbers, brought to one of int64 and float64), `T` (any single value, the
-    same type for all `T`), `V` (as `T`, lists too), `sized` (string or list), `list` (a list) with
+    same type for all `T`), `V` (as `T`, lists too), `O`
+    (as `T`, float32 widened), `sized` (string or list), `list` (a list) with
     `E` for its element, `any`; or a constant: `'a|b'` (one of these), `digits` (-30 to 30), `size`
-    (0 to 10000), `letter` (one character), `regex`. A trailing `?` marks an argument that may be
+    (0 to 10000), `letter` (one character), `regex`,
+    `text` (any). A trailing `?` marks an argument that may be
     left out, a trailing `...` one that repeats. `gives` is the type of the result.
 
     `row` computes one row. Where `strict`, it sees no nulls: one null argument makes the result

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from headwater.errors import ComputeError, ExpressionError
-from headwater.expressions.functions.declare import CANNOT, Function
+from headwater.errors import ExpressionError
+from headwater.expressions.functions.declare import Function
 from headwater.expressions.functions.letters import lower
 
 Matcher = Callable[[str], bool]
@@ -49,10 +49,7 @@ def _pieces(pattern: str, escape: str) -> list[list[str]]:
     letters = iter(pattern)
     for letter in letters:
         if escape and letter == escape:
-            escaped = next(letters, None)
-            if escaped is None:
-                raise ComputeError(f"the LIKE pattern '{pattern}' ends with its escape character")
-            pieces[-1].append(re.escape(escaped))
+            pieces[-1].append(re.escape(next(letters, "")))
         elif letter == "%":
             pieces.append([])
         else:
@@ -117,14 +114,14 @@ MATCHING = (
     ),
     Function(
         "like_escape",
-        ("string", "string", "letter"),
+        ("string", "text", "letter"),
         "bool",
-        "LIKE in which the character after the escape character stands for itself.",
+        "LIKE with a constant pattern, in which the character after the escape stands for itself.",
         like,
         (
             (("a%", "a$%", "$"), True),
             (("ab", "a$%", "$"), False),
-            (("a", "a$", "$"), CANNOT),
+            (("a$b", "a$$b", "$"), True),
         ),
         text="({0} LIKE {1} ESCAPE {2})",
     ),

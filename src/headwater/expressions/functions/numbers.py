@@ -57,7 +57,7 @@ def _nearest(x: float) -> float:
 
 def _scaled(f: Callable[[float], float], x: float, digits: int) -> float:
     """`f` at a decimal digit: scaled by a power of ten, and back."""
-    if digits == 0:
+    if digits == 0 or not math.isfinite(x):
         return f(x)
     power = 10.0 ** abs(digits)
     if digits < 0:

@@ -33,6 +33,8 @@ def _check_range(value: int, what: str) -> None:
 
 
 def left(text: str, count: int) -> str:
+    if count > _LONGEST:
+        raise ComputeError(f"left: the length {count} is out of range")
     return text[:count] if count >= 0 else text[: max(len(text) + count, 0)]
 
 

@@ -99,7 +99,12 @@ def shift(moment: datetime, amount: int) -> datetime:
         raise ComputeError(f"{moment} + {amount} µs is outside the years 1 to 9999") from None
 
 
-def shift_months(moment: datetime, amount: int) -> datetime:
+def shift_months(moment: datetime | None, amount: int | None) -> datetime | None:
+    # the interval is made before it is added, so it may fail though the time is null
+    if amount is not None and not -(2**31) <= amount < 2**31:
+        raise ComputeError(f"{amount} months are too many")
+    if moment is None or amount is None:
+        return None
     year, month = divmod(moment.year * 12 + moment.month - 1 + amount, 12)
     if not 1 <= year <= 9999:
         raise ComputeError(f"{moment} + {amount} months is outside the years 1 to 9999")
@@ -264,8 +269,11 @@ TIMES = (
             ((_at(2020, 1, 31), 1), _at(2020, 2, 29)),
             ((_at(2020, 2, 29), -12), _at(2019, 2, 28)),
             ((_LATE, INT64_MAX), CANNOT),
+            ((None, INT64_MAX), CANNOT),
+            ((None, 1), None),
         ),
         text="({0} + INTERVAL ({1}) MONTH)",
+        strict=False,
         duckdb="({0} + to_months({1}))",
     ),
     Function(
