@@ -10,7 +10,7 @@ from headwater.registry.apply import apply_plan
 from headwater.registry.build import build_plan
 from headwater.registry.changes import Downstream, FieldChange
 from headwater.registry.head import Head
-from headwater.registry.kinds import FeatureVersion, Revision
+from headwater.registry.kinds import FeatureVersion, Revision, content_key
 from headwater.registry.plan import decode_plan, encode_plan
 from registry.samples import COLUMNS, EVENTS, USER, analyze, feature, service, view
 
@@ -331,10 +331,14 @@ def test_a_revision_holds_what_is_needed_to_compute_it_again(registry, apply):
     desired = chain()
     apply(desired)
     top = registry.get("demo", Revision, desired.views["top"].revision)
-    assert top.inputs == {name: desired.views[name].revision for name in ("base", "middle")}
+    keys = {name: content_key(made.view) for name, made in desired.views.items()}
+    assert top.views == keys
+    assert top.entities == {"user": content_key(USER)}
+    assert top.sources == {"events": content_key(EVENTS)}
     base = registry.get("demo", Revision, desired.views["base"].revision)
-    assert base.columns == COLUMNS
-    assert base.source["path"] == "events.parquet"
+    assert base.views == {"base": keys["base"]}
+    assert base.schemas == top.schemas == {"events": COLUMNS}
+    assert (base.source, top.source) == ("events", None)
     assert (base.stored, top.stored) == (True, False)
     assert [(f.name, f.dtype, f.kind) for f in base.features] == [("a", "float64", "windowed")]
 

@@ -80,6 +80,35 @@ def test_a_sibling_is_read_where_it_was_until_its_new_home_is_filled(head):
     assert found.earlier == (project().views["ads"].revision,)
 
 
+def test_what_a_revision_read_comes_back_with_the_age_and_defaults_of_then(registry, apply):
+    """They define the values of what reads it, though not those of its own revision."""
+
+    def aged(ttl):
+        ads = view("ads", feature("a"), ttl=ttl)
+        rates = view("rates", feature("r", "a * 2", window=None), source=None)
+        return analyze([ads, rates])
+
+    for ttl in (None, "1d"):
+        apply(aged(ttl))
+    for ttl in (None, "1d"):
+        wanted = aged(ttl).views["rates"].revision
+        definitions, _ = revision_definitions(registry, "demo", wanted)
+        again = analyze([definitions.views["ads"], definitions.views["rates"]])
+        assert again.views["rates"].revision == wanted
+
+
+def test_the_columns_of_a_source_are_those_seen_last(registry, apply):
+    def seen(columns, *names):
+        made = analyze([view(name, feature(f"f_{name}")) for name in names])
+        for found in made.views.values():
+            object.__setattr__(found, "columns", columns)
+        return made
+
+    apply(seen({"x": "float64"}, "two"))
+    apply(seen({"x": "float64", "y": "int64"}, "one", "two"))
+    assert load_schemas(registry, "demo") == {"events": {"x": "float64", "y": "int64"}}
+
+
 @pytest.mark.parametrize(
     ("ref", "message"),
     [

@@ -48,11 +48,11 @@ VERSION = FeatureVersion(
 REVISION = Revision(
     revision="r1",
     name="ads",
-    view={"name": "ads"},
     features=(RevisionColumn("clicks", "windowed", "int64", "d"),),
     stored=True,
-    columns={"b": "int64", "a": "string"},
-    inputs={"other": "r0"},
+    source="events",
+    views={"ads": "k", "other": "l"},
+    schemas={"events": {"b": "int64", "a": "string"}},
 )
 OBJECTS = [
     USER,
@@ -112,7 +112,7 @@ def test_every_kind_has_a_name_of_its_own():
 
 def test_what_is_immutable_is_written_once(registry):
     registry.put("demo", [REVISION])
-    other = Revision("r1", "other", {}, (), stored=False)
+    other = Revision("r1", "other", (), stored=False)
     registry.put("demo", [other])
     assert registry.get("demo", Revision, "r1") == REVISION
 
@@ -144,7 +144,7 @@ def test_kinds_are_apart(registry):
 
 
 def test_get_many_finds_what_exists_however_many_are_asked_for(registry):
-    revisions = [Revision(f"r{n}", "v", {}, (), stored=True) for n in range(1_201)]
+    revisions = [Revision(f"r{n}", "v", (), stored=True) for n in range(1_201)]
     registry.put("demo", revisions)
     keys = [revision.revision for revision in revisions]
     found = registry.get_many("demo", Revision, [*keys, "none", *keys])

@@ -121,7 +121,7 @@ def _puts(
     fresh = {change.revision for change in revisions if change.action == "new"}
     for view in desired.views.values():
         if view.revision in fresh:
-            yield pack(revision_of(view, desired))
+            yield pack(revision_of(view, desired, wanted))
     for found in outcomes.values():
         if found.version is not None:
             yield pack(found.version)

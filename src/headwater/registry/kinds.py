@@ -61,20 +61,20 @@ class RevisionColumn(msgspec.Struct, frozen=True, omit_defaults=True):
 class Revision(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is needed to analyse and compute a view again as it was: `revision` is its key.
 
-    `entity`, `source` and `view` are definitions as JSON without what is not data (descriptions,
-    rules); `columns` is the source's schema, `inputs` maps the views that it reads, directly or
-    not, to their revisions, `features` stand in dependency order.
+    `views`, `entities` and `sources` map names to the keys of the definitions, its own and those
+    of all views that it reads, directly or not; `schemas` maps the sources to their columns.
+    `features` stand in dependency order.
     """
 
     revision: str
     name: str
-    view: dict[str, Any]
     features: tuple[RevisionColumn, ...]
     stored: bool
-    entity: dict[str, Any] | None = None
-    source: dict[str, Any] | None = None
-    columns: dict[str, str] = {}
-    inputs: dict[str, str] = {}
+    source: str | None = None
+    views: dict[str, str] = {}
+    entities: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    schemas: dict[str, dict[str, str]] = {}
 
 
 class Run(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
+from headwater.registry.base import Kinds
 from headwater.registry.changes import Backfill, FeatureChange, RevisionChange
-from headwater.registry.diff import DESCRIBES
 from headwater.registry.head import FeatureEntry, Head, RevisionEntry
 from headwater.registry.kinds import Revision, RevisionColumn
 from headwater.registry.versions import known_version
 
-_FEATURE_NOT_DATA = (*DESCRIBES, "validation_rules", "duckdb_table", "duckdb_view")
 _ORDER = ("new", "revived", "kept", "retired")
 _SHOWN = 5
 
 
-def revision_of(view: AnalyzedView, desired: AnalyzedProject) -> Revision:
-    """The immutable form of a view."""
-    content = _without(view.view.to_dict(), DESCRIBES)
-    content["features"] = [_without(f, _FEATURE_NOT_DATA) for f in content["features"]]
+def revision_of(view: AnalyzedView, desired: AnalyzedProject, wanted: Kinds) -> Revision:
+    """The immutable form of a view; `wanted` holds the keys of all definitions."""
+    views = [desired.views[name] for name in (view.name, *_views_read(view, desired))]
+    entities = [v.view.entity_name for v in views if v.view.entity_name is not None]
+    sources = {v.view.source_name: v for v in views if v.view.source_name is not None}
     columns = (
         RevisionColumn(f.name, f.kind, f.dtype, f.data_hash, f.columns, f.inputs)
         for f in view.features
@@ -30,13 +29,13 @@ def revision_of(view: AnalyzedView, desired: AnalyzedProject) -> Revision:
     return Revision(
         revision=view.revision,
         name=view.name,
-        view=content,
         features=tuple(columns),
         stored=view.stored,
-        entity=_without(view.entity.to_dict(), DESCRIBES) if view.entity else None,
-        source=_without(view.source.to_dict(), DESCRIBES) if view.source else None,
-        columns=dict(view.columns),
-        inputs={name: desired.views[name].revision for name in _views_read(view, desired)},
+        source=view.view.source_name,
+        views={v.name: wanted["view"][v.name].key for v in views},
+        entities={name: wanted["entity"][name].key for name in entities},
+        sources={name: wanted["source"][name].key for name in sources},
+        schemas={name: dict(v.columns) for name, v in sources.items()},
     )
 
 
@@ -50,10 +49,6 @@ def _views_read(view: AnalyzedView, desired: AnalyzedProject) -> list[str]:
             seen.add(name)
             waiting.extend(desired.views[name].inputs)
     return sorted(seen)
-
-
-def _without(definition: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
-    return {name: value for name, value in definition.items() if name not in fields}
 
 
 def next_revisions(

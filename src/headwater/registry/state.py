@@ -106,9 +106,11 @@ def load_revisions(
 def load_schemas(
     registry: Registry, project: str, head: Head | None = None
 ) -> dict[str, dict[str, str]]:
-    """The columns of each source that a view reads, as they were when it was applied."""
-    revisions = load_revisions(registry, project, head).values()
-    return {r.source["name"]: r.columns for r in revisions if r.source is not None}
+    """The columns of each source that a view reads, as they were when one was last applied."""
+    now = registry.head(project) if head is None else head
+    revisions = load_revisions(registry, project, now).values()
+    by_age = sorted(revisions, key=lambda found: now.revisions[found.revision].since)
+    return {found.source: found.schemas[found.source] for found in by_age if found.source}
 
 
 def load_versions(
@@ -134,13 +136,12 @@ def revision_definitions(
     and the columns of their sources. Raises NotFoundError for an unknown revision.
     """
     body = registry.get(project, Revision, revision)
-    bodies = [body, *fetch(registry, project, Revision, body.inputs).values()]
     definitions = Definitions(
-        entities={b.entity["name"]: Entity.from_dict(b.entity) for b in bodies if b.entity},
-        sources={b.source["name"]: Source.from_dict(b.source) for b in bodies if b.source},
-        views={b.name: FeatureView.from_dict(b.view) for b in bodies},
+        entities=fetch(registry, project, Entity, body.entities),
+        sources=fetch(registry, project, Source, body.sources),
+        views=fetch(registry, project, FeatureView, body.views),
     )
-    return definitions, {b.source["name"]: b.columns for b in bodies if b.source}
+    return definitions, body.schemas
 
 
 def fetch(registry: Registry, project: str, kind: type[T], keys: Mapping[str, str]) -> dict[str, T]:
