@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from headwater.errors import RequestError, near_miss
+from headwater.errors import RequestError
 from headwater.serving.catalogue import Reference
+from headwater.serving.hints import hint_for, shown
 from headwater.serving.problem import Problem
 
 EXPECTED = "an object with 'entities' and 'features' (or 'feature_service')"
@@ -26,20 +27,12 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     registry_allow_cache: bool = True
 
 
-class BadBodyError(Exception):
-    """The body isn't a request; carries the answer."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.detail)
-        self.problem = problem
-
-
 _FIELDS = tuple(field.name for field in msgspec.structs.fields(Body))
 _decode = msgspec.json.Decoder(Body).decode
 
 
 def read_body(body: bytes) -> Body:
-    """The request in `body`. Raises BadBodyError, with 400 where it isn't JSON, 422 otherwise."""
+    """The request in `body`. Raises Problem: 400 where it isn't JSON, 422 where it is wrong."""
     try:
         return _decode(body)
     except msgspec.ValidationError as error:
@@ -50,14 +43,12 @@ def read_body(body: bytes) -> Body:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _not_json(error) from None
-    raise BadBodyError(Problem(422, RequestError.title, _explain(found) or wrong))
+    raise Problem(422, RequestError.title, _explain(found) or wrong)
 
 
-def _not_json(error: Exception) -> BadBodyError:
+def _not_json(error: Exception) -> Problem:
     said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-    return BadBodyError(
-        Problem(400, "Bad request", f"the body is not JSON ({said}); expected {EXPECTED}")
-    )
+    return Problem(400, "Bad request", f"the body is not JSON ({said}); expected {EXPECTED}")
 
 
 def _explain(found: Any) -> str | None:
@@ -67,15 +58,15 @@ def _explain(found: Any) -> str | None:
     known = [field for field in _FIELDS if field not in _HINTS]
     unknown = next((field for field in found if field not in _FIELDS), None)
     if unknown is not None:
-        hint = near_miss(unknown, known) or f"; known fields: {', '.join(known)}"
-        return f"unknown field '{unknown}'{hint}"
+        hint = hint_for(unknown, known) or f"; known fields: {', '.join(known)}"
+        return f"unknown field '{shown(unknown)}'{hint}"
     entities = found.get("entities")
     if not isinstance(entities, dict):
         return "field 'entities' must be an object of columns, as {\"user_id\": [1, 2]}"
     for column, values in entities.items():
         if not isinstance(values, list):
             return (
-                f"field 'entities', column '{column}' is a JSON {_json_type(values)}; "
+                f"field 'entities', column '{shown(column)}' is a JSON {_json_type(values)}; "
                 "expected an array with one value a row"
             )
     return None

@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from headwater.errors import ExpressionError, RequestError, StoreError, near_miss
+from headwater.errors import ExpressionError, RequestError, StoreError
 from headwater.expressions.closures import compile_row
 from headwater.expressions.walk import uses
 from headwater.online.codec import Layout, from_micros
 from headwater.serving.catalogue import Catalogue, Derived, Reference, Stored
+from headwater.serving.hints import hint_for, shown
 from headwater.serving.plan import (
     DerivedCell,
     KeyColumns,
@@ -99,8 +100,8 @@ class Compilation:
         unknown = next((key for key in reference.join_keys if key not in found.join_keys), None)
         if unknown is not None:
             raise RequestError(
-                f"feature '{reference.feature}' has no join key '{unknown}' to be read from "
-                f"'{reference.join_keys[unknown]}'{near_miss(unknown, found.join_keys)}"
+                f"feature '{reference.feature}' has no join key '{shown(unknown)}' to be read from "
+                f"'{reference.join_keys[unknown]}'{hint_for(unknown, found.join_keys)}"
             )
         self._outputs[name] = Output(
             name,

@@ -10,9 +10,10 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from headwater.errors import ComputeError, RequestError, near_miss
+from headwater.errors import ComputeError, RequestError
 from headwater.online.codec import Layout, from_micros
 from headwater.online.store import Reads, Rows, Ticks
+from headwater.serving.hints import hint_for, shown
 from headwater.serving.keys import Keys, keys_of
 from headwater.serving.plan import DerivedCell, Plan, StoredCell, Timing
 
@@ -25,6 +26,7 @@ Statuses = list[str] | None
 Times = Sequence[dt.datetime | None]
 Cell = tuple[Sequence[Any], Statuses, Times]
 
+_NAMED = 20
 _FEW = 8
 """Rows up to which looking for nulls is faster than adding up."""
 
@@ -39,8 +41,15 @@ _Aged = tuple[list[tuple[Any, ...]], Times, Statuses, Sequence[int]]
 def prepare(plan: Plan, columns: Mapping[str, Sequence[Any]], count: int) -> list[Keys]:
     """The keys of `count` rows, one `Keys` per `plan.keys`.
 
-    Raises RequestError that names the column that is missing or doesn't fit.
+    Raises RequestError that names the column that is missing, doesn't fit, or has the name of an
+    output.
     """
+    for name in columns:
+        if name in plan.versions:
+            raise RequestError(
+                f"column '{name}' has the name of an asked feature; give the feature an 'alias', "
+                "or ask for 'full_feature_names'"
+            )
     prepared: list[Keys] = []
     for key in plan.keys:
         try:
@@ -92,8 +101,8 @@ def _missing_column(plan: Plan, name: str, columns: Mapping[str, Any]) -> Reques
     needs = [revision for revision in plan.reads if revision.keys == place]
     wanted = {read.revision for read in needs}
     feature = next(o.feature for o in plan.outputs if wanted.intersection(o.revisions))
-    hint = near_miss(name, (given for given in columns if given not in plan.columns))
-    given = ", ".join(f"'{column}'" for column in columns) or "none"
+    hint = hint_for(name, [given for given in columns if given not in plan.columns])
+    given = ", ".join(f"'{shown(column)}'" for column in list(columns)[:_NAMED]) or "none"
     return RequestError(
         f"column '{name}' ({plan.columns[name]}), a join key of feature '{feature}', is missing"
         f"{hint or f' (columns given: {given})'}"

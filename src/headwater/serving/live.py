@@ -81,6 +81,16 @@ class LiveCatalogue:
             raise NotFoundError(self.problem or self._nothing())
         return self._snapshot
 
+    def check(self) -> Snapshot:
+        """The catalogue to serve, and whether the store answers now.
+
+        Raises NotFoundError where no catalogue was ever published, StoreError where the store
+        fails.
+        """
+        self._store.get_document(self.project, DOCUMENT)
+        self._due = self._clock()
+        return self.snapshot()
+
     def _nothing(self) -> str:
         return f"no features are applied yet to project '{self.project}'; run 'headwater apply'"
 

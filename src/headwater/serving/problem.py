@@ -6,31 +6,35 @@ import msgspec
 
 from headwater.errors import HeadwaterError
 
-MEDIA_TYPE = b"application/problem+json"
-
 _encode = msgspec.json.Encoder().encode
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """What went wrong: `title` names the kind of mistake, `detail` this one."""
+class Problem(Exception):  # noqa: N818 (the RFC's word)
+    """An answer that is an error: `title` names the kind of mistake, `detail` this one."""
 
-    status: int
-    title: str
-    detail: str
-    type: str = "about:blank"
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.title = title
+        self.detail = detail
+
+    @property
+    def type(self) -> str:
+        """A stable name of the kind of mistake, for programs."""
+        words = self.title.lower().replace("'", "").split()
+        return f"urn:headwater:problem:{'-'.join(words)}"
+
+    def render(self) -> bytes:
+        return _encode(
+            {
+                "type": self.type,
+                "title": self.title,
+                "status": self.status,
+                "detail": self.detail,
+            }
+        )
 
 
 def problem_of(error: HeadwaterError) -> Problem:
     """The problem that tells a caller of an error that was raised on purpose."""
     return Problem(error.status, error.title, str(error))
-
-
-def render(problem: Problem) -> bytes:
-    return _encode(
-        {
-            "type": problem.type,
-            "title": problem.title,
-            "status": problem.status,
-            "detail": problem.detail,
-        }
-    )

@@ -108,7 +108,7 @@ def columns_of(entity_rows: EntityRows) -> tuple[Columns, int]:
     Raises RequestError where there are no rows, or they don't have the same columns.
     """
     if not isinstance(entity_rows, list) and isinstance(entity_rows, Mapping):
-        return _checked({name: _listed(name, given) for name, given in entity_rows.items()})
+        return same_length({name: _listed(name, given) for name, given in entity_rows.items()})
     rows = list(entity_rows)
     if not rows:
         raise RequestError("there are no entity rows; give one dict of join keys a row")
@@ -119,8 +119,11 @@ def columns_of(entity_rows: EntityRows) -> tuple[Columns, int]:
     return columns, len(rows)
 
 
-def _checked(columns: Columns) -> tuple[Columns, int]:
-    """Columns of one length, with at least one row; no columns at all are one row."""
+def same_length(columns: Columns) -> tuple[Columns, int]:
+    """Columns and their number of rows; no columns at all are one row.
+
+    Raises RequestError where they differ in length, or there are no rows.
+    """
     if not columns:
         return columns, 1
     count = len(next(iter(columns.values())))

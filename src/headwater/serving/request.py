@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from headwater.errors import NotFoundError, RequestError, near_miss
+from headwater.errors import NotFoundError, RequestError
 from headwater.serving.catalogue import Catalogue, Feature, Reference
 from headwater.serving.compilation import Compilation, Indexes
+from headwater.serving.hints import hint_for, shown
 from headwater.serving.plan import Plan
 
 PLANS = 1024
 """Compiled requests that are kept, the least recently used one goes first."""
 
-_REFERENCE = re.compile(r"(?:(?P<view>\w+):)?(?P<feature>\w+)(?:@(?P<version>[\w.\-]+))?", re.ASCII)
+_REFERENCE = re.compile(
+    r"(?:(?P<view>\w{1,128}):)?(?P<feature>\w{1,128})(?:@(?P<version>[\w.\-]{1,64}))?", re.ASCII
+)
 _NAME = re.compile(r"[A-Za-z]\w{0,127}", re.ASCII)
 
 
@@ -55,8 +58,8 @@ class Snapshot:
     def _service(self, name: str) -> tuple[Reference, ...]:
         found = self.catalogue.services.get(name)
         if found is None:
-            hint = near_miss(name, self.catalogue.services)
-            raise NotFoundError(f"feature service '{name}' does not exist{hint}")
+            hint = hint_for(name, self.catalogue.services)
+            raise NotFoundError(f"feature service '{shown(name)}' does not exist{hint}")
         return found
 
     def _feature(self, reference: Reference) -> Feature:
@@ -76,8 +79,8 @@ class Snapshot:
         features = self.catalogue.features
         views = {feature.view for feature in features.values()}
         if view is not None and view not in views:
-            return f", nor does view '{view}'{near_miss(view, views)}"
-        return near_miss(name, features)
+            return f", nor does view '{view}'{hint_for(view, views)}"
+        return hint_for(name, features)
 
     def _version(self, reference: Reference, feature: Feature) -> str:
         version = reference.version or feature.current
@@ -93,8 +96,8 @@ class Snapshot:
         if reference.alias is not None:
             if not _NAME.fullmatch(reference.alias):
                 raise RequestError(
-                    f"alias {reference.alias!r} of feature '{reference.feature}' is not a name; "
-                    "use a letter, then letters, digits and '_', 128 at the most"
+                    f"alias '{shown(reference.alias)}' of feature '{reference.feature}' is not a "
+                    "name; use a letter, then letters, digits and '_', 128 at the most"
                 )
             return reference.alias
         return f"{feature.view}__{reference.feature}" if full else reference.feature
@@ -104,9 +107,8 @@ def parse_reference(text: str) -> Reference:
     """A reference from `feature` or `view:feature`, either with `@version`. Raises RequestError."""
     form = _REFERENCE.fullmatch(text)
     if form is None:
-        shown = text if len(text) <= 200 else f"{text[:197]}..."
         raise RequestError(
-            f"feature reference {shown!r} can't be read; write 'feature' or 'view:feature', "
+            f"feature reference '{shown(text)}' can't be read; write 'feature' or 'view:feature', "
             "either with '@version'"
         )
     return Reference(form["feature"], view=form["view"], version=form["version"])

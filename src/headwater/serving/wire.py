@@ -49,10 +49,15 @@ def render(response: OnlineResponse, *, versions: bool = False) -> bytes:
         stamps = shared.get(id(times))
         if stamps is None:
             stamps = shared[id(times)] = _timestamps(times)
-        convert = _CONVERT.get(output.dtype)
-        shown = values if convert is None else convert(values)
-        results.append(_Result(shown, present if statuses is None else statuses, stamps))
+        told = present if statuses is None else statuses
+        results.append(_Result(json_values(values, output.dtype), told, stamps))
     return _encode(_Answer(results, _metadata(response, versions=versions)))
+
+
+def json_values(values: Sequence[Any], dtype: str) -> Sequence[Any]:
+    """The values of a feature in the form in which they are encoded as JSON."""
+    convert = _CONVERT.get(dtype)
+    return values if convert is None else convert(values)
 
 
 def _metadata(response: OnlineResponse, *, versions: bool) -> dict[str, Any]:

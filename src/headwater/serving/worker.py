@@ -1,0 +1,130 @@
+"""One worker process: an application with its own store, run by uvicorn on a socket it was given.
+
+    python -m headwater.serving.worker
+
+reads its `WorkerSettings` as one line of JSON from its standard input, and stops when that ends:
+so no worker outlives the process that started it, however that one died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from headwater.online.store import open_online_store
+from headwater.serving.app import Limits, ServingApp
+from headwater.serving.live import REFRESH
+from headwater.serving.vectors import VectorLogSettings, open_recorder
+
+CANNOT_START = 3
+"""The exit code of a worker whose application can't start, as uvicorn's."""
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a worker needs. `store` and `options` are what `open_online_store` takes."""
+
+    project: str
+    store: str
+    options: dict[str, Any]
+    limits: Limits = Limits()
+    refresh: float = REFRESH
+    access_log: bool = False
+    grace: float = 30.0
+    vector_log: VectorLogSettings | None = None
+    socket: int | None = None
+
+
+class _Server(uvicorn.Server):
+    """Stops in peace on SIGTERM and SIGINT; uvicorn's own would then die of the signal again."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def application(settings: WorkerSettings) -> ServingApp:
+    """The application that the settings describe; it opens nothing before it is started."""
+    log = settings.vector_log
+    return ServingApp(
+        settings.project,
+        partial(open_online_store, settings.store, **settings.options),
+        limits=settings.limits,
+        refresh=settings.refresh,
+        open_recorder=None if log is None else partial(open_recorder, log),
+    )
+
+
+def run(settings: WorkerSettings, listening: socket.socket, lifeline: int | None = None) -> int:
+    """Serve on a socket until SIGTERM, SIGINT or the end of the file `lifeline`; returns an exit code.
+
+    Requests in flight are answered, for `grace` seconds at the most.
+    """
+    logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stderr)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    server = _Server(
+        uvicorn.Config(
+            application(settings),
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            log_config=None,
+            log_level=None,
+            access_log=settings.access_log,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=round(settings.grace),
+        )
+    )
+    if lifeline is not None:
+        threading.Thread(target=_watch, args=(lifeline, server), daemon=True).start()
+    # what was loaded to start lives for ever: it need not be searched for garbage
+    gc.collect()
+    gc.freeze()
+    try:
+        server.run([listening])
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else CANNOT_START
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 0
+    return 0
+
+
+def _watch(lifeline: int, server: uvicorn.Server) -> None:
+    while os.read(lifeline, 1):
+        pass
+    server.should_exit = True
+
+
+def main() -> int:
+    """Run the worker that the standard input describes."""
+    settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerSettings)
+    if settings.socket is None:
+        raise ValueError("a worker needs the socket that it listens on")
+    return run(settings, socket.socket(fileno=settings.socket), sys.stdin.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
