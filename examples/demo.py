@@ -110,16 +110,12 @@ def run(demo: Demo, work: Path) -> None:
         reports = store.materialize(until=demo.until)
     for report in reports:
         say(f"      {report.view:<22} {report.written:>7,} keys")
-    keys = store.engine.query(_at_home(demo.keys, folder))
+    keys = store.engine.query(demo.keys)
     with served(folder) as url, step("serve, and ask for every key over HTTP"):
         answers = ask(url, demo.service, keys)
     with step("compare with the training side at the same time"):
         compare(demo, store, keys, answers)
     store.close()
-
-
-def _at_home(sql: str, folder: Path) -> str:
-    return sql.replace("'data/", f"'{folder}/data/")
 
 
 @contextmanager

@@ -65,7 +65,10 @@ class DuckDBEngine:
         self._lock = threading.Lock()
         self._staged: dict[str, str] = {}
         self._trace = threading.local()
-        settings = {"TimeZone": "UTC", "temp_directory": str(self._folder / "spill")}
+        settings = {
+            "TimeZone": "UTC",
+            "temp_directory": str(self._folder / "spill"),
+        }
         if memory_limit is not None:
             settings["memory_limit"] = memory_limit
         for name, value in settings.items():
@@ -118,7 +121,9 @@ class DuckDBEngine:
 
     def _cursor(self, tables: Mapping[str, pa.Table] | None) -> duckdb.DuckDBPyConnection:
         cursor = self._connection.cursor()
+        # Both belong to a cursor: a new one starts with the machine's zone and working folder.
         cursor.execute("SET TimeZone = 'UTC'")
+        cursor.execute(f"SET file_search_path = {literal(str(self.base))}")
         for name, table in (tables or {}).items():
             cursor.register(name, table)
         return cursor
@@ -244,7 +249,6 @@ class DuckDBEngine:
                 files = ", ".join(literal(str(path)) for path in self.paths(source))
                 cursor.execute(copy.format(query=f"SELECT * FROM read_csv([{files}])"))
             else:
-                cursor.execute(f"SET file_search_path = {literal(str(self.base))}")
                 cursor.execute(copy.format(query=_query(source, kind)))
 
 
