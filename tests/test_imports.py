@@ -1,12 +1,18 @@
 """What an import loads, and what the package offers."""
 
+import inspect
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 import headwater
 
+ROOT = Path(__file__).parents[1]
+REFERENCE = (ROOT / "docs" / "reference" / "python.md").read_text()
 DEFINING = "from headwater import Entity, Feature, FeatureService, FeatureView, Range, Source"
 ENGINES = {
     "alembic",
@@ -78,3 +84,23 @@ def test_the_package_is_typed():
     from importlib.resources import files
 
     assert (files("headwater") / "py.typed").is_file()
+
+
+def test_the_version_is_that_of_the_project():
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert headwater.__version__ == pyproject["project"]["version"]
+
+
+@pytest.mark.parametrize("name", headwater.__all__)
+def test_every_public_name_is_documented(name):
+    assert re.search(rf"`{name}[(`]", REFERENCE) or f", `{name}(" in REFERENCE
+
+
+def test_every_method_of_the_store_is_documented():
+    public = {
+        name
+        for name, value in vars(headwater.FeatureStore).items()
+        if inspect.isfunction(value) and not name.startswith("_")
+    }
+    documented = set(re.findall(r"^\| `(\w+)\(", REFERENCE, re.MULTILINE))
+    assert public - documented <= {"analyzed"}, "a method for the rooms, not for users"
