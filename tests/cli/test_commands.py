@@ -259,3 +259,14 @@ def test_is_interactive_needs_both_sides(monkeypatch):
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr(output, "shows_progress", lambda: False)
     assert output.is_interactive() is False
+
+
+def test_serve_passes_its_options_as_settings(headwater, fresh, monkeypatch):
+    served = []
+    monkeypatch.setattr("headwater.serving.server.serve", served.append)
+    assert headwater("serve", "--host", "0.0.0.0", "--port", "0", "--workers", "3").code == 0
+    assert headwater("--set", "serve.port=8600", "serve").code == 0
+    assert [(s.serve.host, s.serve.port, s.serve.workers) for s in served] == [
+        ("0.0.0.0", 0, 3),
+        ("127.0.0.1", 8600, 1),
+    ]
