@@ -20,6 +20,7 @@ from headwater.registry.kinds import (
     Run,
     content_key,
     kind_of,
+    new_id,
     pack,
     unpack,
 )
@@ -162,6 +163,11 @@ def test_list_selects_sorts_and_limits(registry):
     assert registry.list("demo", FeatureVersion, where={"name": "clicks"}) == ()
     with pytest.raises(ValueError, match="run: 'rows' is none of view, revision"):
         registry.list("demo", Run, where={"rows": 1})
+
+
+def test_things_of_one_instant_get_names_of_their_own_that_sort_by_time():
+    assert len({new_id(1) for _ in range(20)}) == 20
+    assert new_id(9) < new_id(10) < new_id(2**52)
 
 
 def test_delete_forgets_and_counts(registry):

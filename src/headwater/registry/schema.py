@@ -61,7 +61,8 @@ runs = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
     Index(None, "project", "started_at"),
-    Index(None, "project", "view", "revision", "started_at"),
+    Index(None, "project", "view", "started_at"),
+    Index(None, "project", "revision", "started_at"),
 )
 
 commits = Table(

@@ -56,11 +56,9 @@ def _runs() -> None:
         _owner("runs"),
     )
     op.create_index("ix_runs_project_started_at", "runs", ["project", "started_at"])
-    op.create_index(
-        "ix_runs_project_view_revision_started_at",
-        "runs",
-        ["project", "view", "revision", "started_at"],
-    )
+    for column in ("view", "revision"):
+        name = f"ix_runs_project_{column}_started_at"
+        op.create_index(name, "runs", ["project", column, "started_at"])
 
 
 def _commits() -> None:
