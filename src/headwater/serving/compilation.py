@@ -131,6 +131,7 @@ class Compilation:
             versions={output.name: output.version for output in outputs},
             views=self._views(outputs),
             generation=generation,
+            memo={},
         )
 
     def _columns(self) -> dict[str, str]:

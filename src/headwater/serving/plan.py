@@ -80,7 +80,7 @@ class Plan(NamedTuple):
     `answered` are the cells of the outputs, None where these are all cells in their order;
     `columns` the columns that the request must give, and their types; `versions` those of the
     outputs by name; `views` are (view, number, revision) of what is read, in the order of first
-    use.
+    use; `memo` is where an encoder of answers keeps what they have in common.
     """
 
     keys: tuple[KeyColumns, ...]
@@ -94,3 +94,4 @@ class Plan(NamedTuple):
     versions: dict[str, str]
     views: tuple[tuple[str, int, str], ...]
     generation: int
+    memo: dict[Any, Any]

@@ -77,7 +77,7 @@ def application(settings: WorkerSettings) -> ServingApp:
 
 
 def run(settings: WorkerSettings, listening: socket.socket, lifeline: int | None = None) -> int:
-    """Serve on a socket until SIGTERM, SIGINT or the end of the file `lifeline`; returns an exit code.
+    """Serve until SIGTERM, SIGINT or the end of the file `lifeline`; returns an exit code.
 
     Requests in flight are answered, for `grace` seconds at the most.
     """
