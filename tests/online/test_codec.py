@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import hashlib
 import logging
 import math
 import struct
@@ -217,6 +219,12 @@ def test_a_column_of_times_is_encoded_as_one_time_is(micros):
     mixed = pa.array([micros, -5, 7, 3_000_000], MICROS)
     four = ONE.encode_batch(pa.table({"x": [7] * 4}), mixed)
     assert four == [ONE.encode_batch(BATCH, at)[0] for at in (micros, -5, 7, 3_000_000)]
+
+
+def test_the_layout_is_named_as_the_reference_says():
+    told = '["headwater row 1",[["a","int64"],["é","list[date]"]]]'.encode()
+    name = base64.urlsafe_b64encode(hashlib.blake2b(told, digest_size=6).digest()).decode()
+    assert Layout([("a", "int64"), ("é", "list[date]")]).id == name
 
 
 def test_decode_takes_a_memoryview():

@@ -52,6 +52,11 @@ def test_near_misses_stay_apart(one, other):
     assert encode_key(one) != encode_key(other)
 
 
+def test_the_bytes_of_the_reference():
+    assert encode_key(("u1", 7)) == bytes.fromhex("92 A2 75 31 07")
+    assert encode_key(()) == b"\x90"
+
+
 def test_an_instant_has_one_key_whatever_its_zone():
     east = NOON.astimezone(dt.timezone(dt.timedelta(hours=5)))
     assert encode_key((east,)) == encode_key((NOON,))
