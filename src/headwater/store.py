@@ -16,7 +16,7 @@ from headwater.definitions.collection import Definitions, collect
 from headwater.definitions.service import FeatureRef, FeatureService, parse_ref
 from headwater.errors import DefinitionError, NotFoundError, near_miss
 from headwater.expressions.analysis import analyze
-from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
+from headwater.expressions.analyzed import AnalyzedProject
 from headwater.historical import HistoricalJob
 from headwater.offline.duckdb_names import check_duckdb_names, named_features
 from headwater.offline.layout import offline_schema
@@ -140,7 +140,7 @@ class FeatureStore:
         known = None if prune else load_definitions(self.registry, self.project, head)
         analyzed = analyze(collect(objects, known=known), self.engine.schema)
         self._check(analyzed, head)
-        return build_plan(self.registry, self.project, analyzed)
+        return build_plan(self.registry, self.project, analyzed, head=head)
 
     def _check(self, analyzed: AnalyzedProject, head: Head) -> None:
         """What the analysis can't see: rules, names in DuckDB, functions tried on a sample."""
@@ -177,7 +177,7 @@ class FeatureStore:
         from headwater.serving.publishing import Contents, build_catalogue
 
         head = self.registry.head(self.project)
-        contents = Contents(self._view_of, self._version_of, self._is_filled)
+        contents = Contents(self._project_of, self._version_of, self._is_filled)
         catalogue = build_catalogue(self.project, head, self.analyzed(head), contents)
         publish(self.online, catalogue)
 
@@ -186,10 +186,6 @@ class FeatureStore:
 
     def _version_of(self, entry: VersionEntry) -> FeatureVersion:
         return self.registry.get(self.project, FeatureVersion, entry.object)
-
-    def _view_of(self, revision: str) -> AnalyzedView:
-        found = self._project_of(revision)
-        return next(view for view in found.views.values() if view.revision == revision)
 
     def analyzed(self, head: Head | None = None) -> AnalyzedProject:
         """The project's definitions as they stand, analysed."""

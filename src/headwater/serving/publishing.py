@@ -6,11 +6,12 @@ This runs where plans are applied, never in a serving worker.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from headwater.definitions.service import FeatureService
+from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
 from headwater.expressions.closures import compile_row
 from headwater.expressions.tree import Aggregate, Literal, Node
@@ -33,12 +34,12 @@ from headwater.serving.catalogue import (
 class Contents:
     """What stands behind the names and hashes of a head.
 
-    `view` gives the analysed view of any revision, `version` what a feature version is, `filled`
+    `project` gives the analysed project of any revision, `version` what a version is, `filled`
     tells whether a run has filled a revision: a version whose values have moved to a revision
     that is still empty is served from the one before, which holds the same values.
     """
 
-    view: Callable[[str], AnalyzedView]
+    project: Callable[[str], AnalyzedProject]
     version: Callable[[VersionEntry], FeatureVersion]
     filled: Callable[[str], bool]
 
@@ -64,7 +65,7 @@ class _Builder:
     def __init__(self, head: Head, current: AnalyzedProject, contents: Contents) -> None:
         self.revisions: dict[str, Revision] = {}
         self._head = head
-        self._views: dict[str, AnalyzedView] = {v.revision: v for v in current.views.values()}
+        self._projects = {view.revision: current for view in current.views.values()}
         self._contents = contents
 
     def feature(self, entry: FeatureEntry) -> Feature:
@@ -114,53 +115,78 @@ class _Builder:
             entry = self._head.revisions[revision]
             earlier = [e.since for e in self._head.revisions.values() if e.view == view.name]
             number = sorted(earlier).index(entry.since) + 1
-            self.revisions[revision] = revision_of(view, number)
+            self.revisions[revision] = revision_of(self._project(revision), view, number)
+
+    def _project(self, revision: str) -> AnalyzedProject:
+        if revision not in self._projects:
+            self._projects[revision] = self._contents.project(revision)
+        return self._projects[revision]
 
     def _view(self, revision: str) -> AnalyzedView:
-        if revision not in self._views:
-            self._views[revision] = self._contents.view(revision)
-        return self._views[revision]
+        views = self._project(revision).views.values()
+        return next(view for view in views if view.revision == revision)
 
 
-def revision_of(view: AnalyzedView, number: int = 1) -> Revision:
+def revision_of(project: AnalyzedProject, view: AnalyzedView, number: int = 1) -> Revision:
     """The served form of a view's revision: its columns in the order of its rows."""
-    windowed = any(feature.kind == "windowed" for feature in view.features)
-    empty = empty_values(view.stored_features) if windowed else {}
-    columns = tuple(
-        Column(name=f.name, dtype=f.dtype, windowed=windowed, empty=empty.get(f.name))
-        for f in view.stored_features
-    )
+    columns = []
+    for feature in view.stored_features:
+        missing = value_of_nothing(project, feature)
+        total = feature.kind == "windowed" or _is_total(project, view, feature)
+        empty = stored_value(missing) if total else None
+        columns.append(Column(name=feature.name, dtype=feature.dtype, windowed=total, empty=empty))
     return Revision(
         revision=view.revision,
         view=view.name,
-        columns=columns,
+        columns=tuple(columns),
         join_keys=tuple(view.join_keys.items()),
         number=number,
     )
 
 
-def empty_values(features: Iterable[AnalyzedFeature]) -> dict[str, Any]:
-    """The value of each feature of a windowed view where no row lies in any window."""
-    found: dict[str, Any] = {}
-    read: dict[str, Any] = {}
-    for feature in features:
-        tree = None if feature.tree is None else replace(feature.tree, _over_nothing)
-        value = None if tree is None or uses(tree, "as_of") else _value(tree, read)
-        found[feature.name] = stored_value(value)
-        default = feature.feature.default
-        read[feature.name] = default if value is None else value
-    return found
+def _is_total(project: AnalyzedProject, view: AnalyzedView, feature: AnalyzedFeature) -> bool:
+    """Whether a feature has a value, if a null one, for keys without a row (C6).
+
+    A window has; what a tick derives has where its inputs have, or its expression makes one out of
+    nothing.
+    """
+    if feature.kind == "windowed":
+        return True
+    if feature.kind != "derived" or view.view.ticks is None:
+        return False
+    if value_of_nothing(project, feature) is not None:
+        return True
+    known = project.features()
+    inputs = (known[name] for name in feature.inputs)
+    return any(_is_total(project, project.views[read.view], read) for read in inputs)
+
+
+def value_of_nothing(project: AnalyzedProject, feature: AnalyzedFeature) -> Any:
+    """What a feature says of a key that has no row anywhere, before its own default.
+
+    None where that depends on the time of reading.
+    """
+    if feature.tree is None or feature.kind in ("lookup", "sequence"):
+        return None
+    if uses(feature.tree, "as_of"):
+        return None
+    if feature.kind == "windowed":
+        return compile_row(replace(feature.tree, _over_nothing), ())(())
+    known = project.features()
+    values = []
+    for name in feature.inputs:
+        value = value_of_nothing(project, known[name])
+        values.append(known[name].feature.default if value is None else value)
+    try:
+        return compile_row(feature.tree, feature.inputs)(values)
+    except ComputeError:
+        return None
 
 
 def _over_nothing(node: Node) -> Node | None:
     if not isinstance(node, Aggregate):
         return None
     return Literal(0, "int64") if node.name == "count" else Literal(None, "null")
-
-
-def _value(tree: Node, read: Mapping[str, Any]) -> Any:
-    names = tuple(read)
-    return compile_row(tree, names)([read[name] for name in names])
 
 
 def stored_value(value: Any) -> Any:
