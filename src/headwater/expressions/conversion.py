@@ -222,7 +222,7 @@ class Converter:
         return extract(found.this.name, self.convert(found.expression))
 
     def position(self, found: Any) -> Node:
-        return self._named("position", found, "this", "substr")
+        return self._named("strpos", found, "this", "substr")
 
     def substring(self, found: Any) -> Node:
         return self._named("substring", found, "this", "start", "length")

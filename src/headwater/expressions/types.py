@@ -139,7 +139,12 @@ class _Resolver:
             self._argument(function, position, given, groups)
             for position, given in enumerate(found)
         )
-        return Call(node.name, args), groups.get(function.gives, function.gives)
+        gives = groups.get(function.gives, function.gives)
+        # engines fold what a constant null makes null, before they meet an error elsewhere
+        decisive = args if function.strict else args[:1] if function.name == "nullif" else ()
+        if any(_is_null(arg) for arg in decisive):
+            return _null(gives), gives
+        return Call(node.name, args), gives
 
     def _check_count(self, function: Function, count: int) -> None:
         least, most = function.least, function.most
@@ -187,8 +192,8 @@ class _Resolver:
         if groups.get("O") == "float32":
             groups["O"] = "float64"
         if "N" in members:
-            types = {dtype for _, dtype in members["N"]} - {NULL}
-            groups["N"] = "int64" if types and types <= set(INTEGERS) else "float64"
+            real = any(dtype in FLOATS for _, dtype in members["N"])
+            groups["N"] = "float64" if real else "int64"
         if "list" in members:
             inner = element(self._list(members["list"][0]))
             groups["E"] = unify([inner, *(dtype for _, dtype in members.get("E", []))]) or inner
@@ -241,16 +246,33 @@ def _written_cast(arg: Node, before: str, after: str, *, is_try: bool) -> Node:
     """The cast in steps that every engine does alike."""
     if before == after:
         return arg
+    if _is_null(arg):
+        return _null(after)
     verb = "try_read_" if is_try else "read_"
     if before == "string" and after in ("date", "timestamp"):
         return Call(f"{verb}{after}", (arg,))
-    if before == "string" and after in NUMBERS:
+    if before == "string" and after in NUMBERS and not _is_call(arg, "number_text"):
         arg = Call("number_text", (arg,))
     if after == "float32" and before not in FLOATS:
         arg = Cast(arg, "float64", is_try)
     if after == "string" and before in FLOATS:
-        return Call("nan_text", (Cast(convert(arg, before, "float64"), after, is_try),))
+        return Call("float_text", (convert(arg, before, "float64"),))
     return Cast(arg, after, is_try)
+
+
+def _is_call(node: Node, name: str) -> bool:
+    return isinstance(node, Call) and node.name == name
+
+
+def _null(dtype: str) -> Node:
+    literal = Literal(None, NULL)
+    return literal if dtype == NULL else Cast(literal, dtype)
+
+
+def _is_null(node: Node) -> bool:
+    return (isinstance(node, Literal) and node.value is None) or (
+        isinstance(node, Cast) and _is_null(node.arg)
+    )
 
 
 def _title(function: Function | AggregateFunction) -> str:

@@ -24,7 +24,7 @@ _WORDS = {
     "regex": "a constant regular expression",
 }
 # the type in which a null stands for an argument
-_NULLS = {"N": "float64", "sized": "string", "list": "list[int64]"}
+_NULLS = {"sized": "string", "list": "list[int64]"}
 _DIGITS = 30
 _SIZE = 10_000
 
@@ -91,7 +91,7 @@ def fits_constant(pattern: str, node: Node) -> bool:
     value = node.value
     if pattern in ("digits", "size"):
         low, high = (-_DIGITS, _DIGITS) if pattern == "digits" else (0, _SIZE)
-        return node.dtype == "int64" and isinstance(value, int) and low <= value <= high
+        return node.dtype in INTEGERS and isinstance(value, int) and low <= value <= high
     if not isinstance(value, str) or node.dtype != "string":
         return False
     among = choices(pattern)

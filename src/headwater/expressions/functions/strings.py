@@ -255,15 +255,14 @@ STRINGS = (
         ),
     ),
     Function(
-        "position",
+        "strpos",
         ("string", "string"),
         "int64",
-        "Where the second string begins first in the first one, `position(s, part)`; 0 if "
-        "nowhere. Also `POSITION(part IN s)`, `strpos`, `instr`.",
+        "Where the second string begins first in the first one; 0 if nowhere. Also written "
+        "`POSITION(part IN s)`.",
         lambda s, part: s.find(part) + 1,
         ((("añb", "b"), 3), (("abc", "x"), 0), (("abc", ""), 1)),
-        duckdb="strpos({0}, {1})",
-        spellings=("strpos", "instr"),
+        spellings=("instr",),
     ),
     Function(
         "lpad",

@@ -105,15 +105,17 @@ TEXTS = (
         (("-Inf",), "-Inf"),
         (("1_0",), ""),
     ),
-    # the sign of a NaN depends on the processor
-    _hidden(
-        "nan_text",
+    Function(
+        "float_text",
+        ("float64",),
         "string",
-        lambda text: text,
-        "{0}",
-        "replace({0}, '-nan', 'nan')",
-        (("1.5",), "1.5"),
-        (("nan",), "nan"),
+        "",
+        repr,
+        (((1.5,), "1.5"), ((1e16,), "1e+16"), ((-0.0,), "-0.0"), ((float("nan"),), "nan")),
+        text="CAST({0} AS VARCHAR)",
+        # the sign of a NaN depends on the processor
+        duckdb="replace(CAST({0} AS VARCHAR), '-nan', 'nan')",
+        hidden=True,
     ),
     _hidden(
         "read_date",
