@@ -85,7 +85,13 @@ class _Builder:
         default = stored_value(version.definition.get("default"))
         if feature.tree is not None and (feature.on_read or not home.stored):
             inputs = tuple(self._input(name, entry.revision) for name in feature.inputs)
-            return Derived(tree=feature.tree, inputs=inputs, dtype=feature.dtype, default=default)
+            return Derived(
+                tree=feature.tree,
+                inputs=inputs,
+                dtype=feature.dtype,
+                default=default,
+                join_keys=tuple(home.join_keys.items()),
+            )
         revision = entry.revision
         if not self._contents.filled(revision):
             revision = next((r for r in entry.earlier if self._contents.filled(r)), revision)
