@@ -110,6 +110,7 @@ class Compilation:
             feature.view,
             version,
             found.dtype,
+            found.keys,
             found.revisions,
         )
 

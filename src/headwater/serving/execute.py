@@ -97,10 +97,8 @@ def execute(
 
 
 def _missing_column(plan: Plan, name: str, columns: Mapping[str, Any]) -> RequestError:
-    place = next(i for i, key in enumerate(plan.keys) if name in key.names)
-    needs = [revision for revision in plan.reads if revision.keys == place]
-    wanted = {read.revision for read in needs}
-    feature = next(o.feature for o in plan.outputs if wanted.intersection(o.revisions))
+    needing = {place for place, key in enumerate(plan.keys) if name in key.names}
+    feature = next(o.feature for o in plan.outputs if needing.intersection(o.keys))
     hint = hint_for(name, [given for given in columns if given not in plan.columns])
     given = ", ".join(f"'{shown(column)}'" for column in list(columns)[:_NAMED]) or "none"
     return RequestError(
@@ -222,15 +220,13 @@ def _derived(
         if place in nulls:
             statuses[place] = NOT_FOUND
         elif value is None:
-            statuses[place] = _why_null([told[place] for _, told, _ in inputs if told is not None])
+            statuses[place] = _why_null({told[place] if told else PRESENT for _, told, _ in inputs})
     return _defaulted(values, statuses, times, cell.default)
 
 
-def _why_null(statuses: Sequence[str]) -> str:
-    """The status of a null result: that of the worst of its inputs."""
-    if NOT_FOUND in statuses:
-        return NOT_FOUND
-    return OUTSIDE_MAX_AGE if OUTSIDE_MAX_AGE in statuses else NULL_VALUE
+def _why_null(inputs: set[str]) -> str:
+    """The status of a null result: what all its inputs say, NULL_VALUE where they differ."""
+    return inputs.pop() if len(inputs) == 1 and PRESENT not in inputs else NULL_VALUE
 
 
 def _oldest(inputs: Sequence[Times], count: int, t: dt.datetime) -> Times:

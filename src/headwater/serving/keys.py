@@ -68,7 +68,7 @@ def encode_rows(columns: Sequence[Sequence[Any]], dtypes: Sequence[str]) -> list
     """
     rows = zip(*columns)  # noqa: B905 (on the hot path)
     if "date" in dtypes:
-        return [encode_key(parts) for parts in rows]
+        return [None if None in parts else encode_key(parts) for parts in rows]
     for column in columns:
         if None in column:
             return [None if None in parts else _encode(parts) for parts in rows]
@@ -160,9 +160,9 @@ def _to_timestamp(value: Any, _: str) -> dt.datetime:
         return _EPOCH + dt.timedelta(microseconds=round(value * 1_000_000))
     if not isinstance(value, dt.datetime):
         raise TypeError
-    if value.tzinfo is None:
-        return value.replace(tzinfo=dt.UTC)
-    return value.astimezone(dt.UTC)
+    zoned = value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+    # a plain datetime, whatever class of its own a dataframe library has
+    return dt.datetime.combine(zoned.date(), zoned.time(), dt.UTC)
 
 
 def _to_date(value: Any, _: str) -> dt.date:

@@ -63,7 +63,7 @@ class DerivedCell(NamedTuple):
 
 
 class Output(NamedTuple):
-    """One answered column: `name` as asked for, and what it is."""
+    """One answered column: `name` as asked for, what it is, and what it is read by and from."""
 
     name: str
     cell: int
@@ -71,6 +71,7 @@ class Output(NamedTuple):
     view: str
     version: str
     dtype: str
+    keys: tuple[int, ...]
     revisions: tuple[str, ...]
 
 
