@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headwater.compute.describe import describe
-from headwater.compute.historical import Request, compute_historical
+from headwater.compute.historical import Options, Request, compute_historical
 from headwater.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -26,25 +26,17 @@ class HistoricalJob:
         engine: DuckDBEngine,
         spine: Any,
         requests: Sequence[Request],
-        timestamp: str,
-        knowledge: bool,  # noqa: FBT001
+        options: Options,
     ) -> None:
         self._engine = engine
         self._spine = spine
         self._requests = tuple(requests)
-        self._timestamp = timestamp
-        self._knowledge = knowledge
+        self._options = options
 
     @cached_property
     def _computed(self) -> tuple[pa.Table, tuple[str, ...]]:
         with self._engine.traced() as statements:
-            table = compute_historical(
-                self._engine,
-                self._spine,
-                self._requests,
-                timestamp=self._timestamp,
-                knowledge=self._knowledge,
-            )
+            table = compute_historical(self._engine, self._spine, self._requests, self._options)
         return table, tuple(statements)
 
     def to_arrow(self) -> pa.Table:
@@ -93,4 +85,4 @@ class HistoricalJob:
 
     def explain(self) -> str:
         """In words: what is read, as of when, and how; nothing is computed."""
-        return describe(self._requests, knowledge=self._knowledge)
+        return describe(self._requests, knowledge=self._options.knowledge)

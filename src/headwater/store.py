@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headwater.compute.function_check import check_functions
-from headwater.compute.historical import Request
+from headwater.compute.historical import Options, Request
 from headwater.compute.reading import Reader
 from headwater.config import Settings, load_settings
 from headwater.definitions.collection import Definitions, collect
 from headwater.definitions.service import FeatureRef, FeatureService, parse_ref
 from headwater.errors import DefinitionError, NotFoundError, near_miss
 from headwater.expressions.analysis import analyze
-from headwater.expressions.analyzed import AnalyzedProject
+from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
 from headwater.historical import HistoricalJob
 from headwater.offline.duckdb_names import check_duckdb_names, named_features
 from headwater.offline.layout import offline_schema
@@ -37,11 +37,12 @@ from headwater.registry.state import (
 
 if TYPE_CHECKING:
     from headwater.compute.engines.duckdb import DuckDBEngine
+    from headwater.compute.progress import OnProgress
     from headwater.offline.duckdb_names import DuckDBNames
     from headwater.offline.quarantine import Quarantine
     from headwater.offline.tables import OfflineTables
     from headwater.online.store import OnlineStore
-    from headwater.pipeline.runs import OnProgress, RunReport
+    from headwater.pipeline.runs import RunReport
     from headwater.registry.store import Registry
     from headwater.serving.reader import EntityRows, OnlineReader
     from headwater.serving.response import OnlineResponse
@@ -227,6 +228,7 @@ class FeatureStore:
         *,
         timestamp: str = "event_timestamp",
         knowledge: bool = True,
+        on_progress: OnProgress | None = None,
     ) -> HistoricalJob:
         """The features as they were known at each row of the spine.
 
@@ -235,7 +237,8 @@ class FeatureStore:
         service. `knowledge=False` takes every row as known at its event time. The work is done
         when the result is asked for (`.to_arrow()`, `.to_polars()`, ...).
         """
-        return HistoricalJob(self.engine, spine, self._requests(features), timestamp, knowledge)
+        options = Options(timestamp, knowledge, on_progress)
+        return HistoricalJob(self.engine, spine, self._requests(features), options)
 
     def _requests(self, features: Features) -> tuple[Request, ...]:
         head = self.registry.head(self.project)
@@ -292,21 +295,30 @@ class FeatureStore:
         `until` is the time as of which they are taken, now unless given. Running again changes
         nothing that is there already.
         """
-        from headwater.pipeline.materialize import Materializer
+        from headwater.pipeline.materialize import Materializer, Target
 
         names = [views] if isinstance(views, str) else views
-        analyzed = self.analyzed()
+        head = self.registry.head(self.project)
+        analyzed = self.analyzed(head)
+        reader = Reader(self.engine, analyzed)
         runner = Materializer(
             project=self.project,
-            analyzed=analyzed,
-            reader=Reader(self.engine, analyzed),
+            current=[Target(view, reader) for view in analyzed.views.values()],
+            earlier=[Target(*self._earlier(revision)) for revision in _pinned(head)],
             registry=self.registry,
             online=self.online,
             quarantine=self.quarantine,
         )
-        found = runner.run(names, until=as_micros(until), on_progress=on_progress)
-        self.publish()
-        return found
+        try:
+            return runner.run(names, until=as_micros(until), on_progress=on_progress)
+        finally:
+            self.publish()
+
+    def _earlier(self, revision: str) -> tuple[AnalyzedView, Reader]:
+        """The view of a revision that is no longer current, and what reads it."""
+        found = self._project_of(revision)
+        view = next(view for view in found.views.values() if view.revision == revision)
+        return view, Reader(self.engine, found)
 
     def backfill(
         self, view: str, start: Any, end: Any, *, on_progress: OnProgress | None = None
@@ -361,6 +373,13 @@ def online_reference(ref: FeatureRef) -> Any:
         alias=ref.alias,
         join_keys=dict(ref.join_keys),
     )
+
+
+def _pinned(head: Head) -> Sequence[str]:
+    """The stored revisions that are read though no view computes them: services are pinned."""
+    current = {view.revision for view in head.views.values()}
+    live = head.live_revisions()
+    return [r for r in live if head.revisions[r].stored and r not in current]
 
 
 def _as_version(

@@ -4,11 +4,9 @@ import datetime as dt
 import json
 from dataclasses import dataclass
 
-import pytest
-
 from headwater.cli.output import emit_json, emit_table, moment
-from headwater.cli.progress import progress, waiting
-from headwater.pipeline.runs import Progress
+from headwater.cli.progress import progress
+from headwater.compute.progress import Progress
 
 
 @dataclass
@@ -56,7 +54,7 @@ def test_moments():
 
 
 def test_nobody_watches(capsys):
-    with progress() as on_progress, waiting("x"):
+    with progress() as on_progress:
         assert on_progress is None
     assert capsys.readouterr().err == ""
 
@@ -74,14 +72,3 @@ def test_somebody_watches(capsys, monkeypatch):
     assert "clicks" in said.err
     assert "100%" in said.err
 
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_waiting(capsys, monkeypatch, fails):
-    monkeypatch.setattr("headwater.cli.progress.shows_progress", lambda: True)
-    if fails:
-        with pytest.raises(ValueError, match="broken"), waiting("computing"):
-            raise ValueError("broken")
-    else:
-        with waiting("computing"):
-            pass
-    assert capsys.readouterr().out == ""

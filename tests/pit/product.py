@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headwater.compute.engines.duckdb import DuckDBEngine
-from headwater.compute.historical import Request, compute_historical
+from headwater.compute.historical import Options, Request, compute_historical
 from headwater.definitions.collection import collect
 from headwater.definitions.entity import Entity
 from headwater.definitions.feature import Feature
@@ -63,9 +63,7 @@ def training_table(scenario: Scenario, **options: Any) -> pa.Table:
             _engine(),
             to_table(scenario.spine, scenario.spine_types),
             requests(scenario, project),
-            timestamp=scenario.timestamp,
-            knowledge=scenario.knowledge,
-            **options,
+            Options(scenario.timestamp, scenario.knowledge, **options),
         )
 
 

@@ -65,23 +65,3 @@ class _Listener:
         seconds = self._bars.tasks[self._bars.task_ids.index(task)].elapsed or 0.0
         rate = round(state.rows / seconds) if seconds else 0
         self._bars.update(task, completed=state.done, total=state.total, rows=state.rows, rate=rate)
-
-
-@contextmanager
-def waiting(text: str) -> Iterator[None]:
-    """A moving line with the time that has passed, for work of unknown length."""
-    if not shows_progress():
-        yield
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True, force_terminal=True),
-        transient=True,
-    ) as bars:
-        bars.add_task(text, total=None)
-        yield

@@ -10,7 +10,7 @@ import typer
 
 from headwater.cli.arguments import AsJson, Commands, features_or_service
 from headwater.cli.output import emit, emit_json, say
-from headwater.cli.progress import waiting
+from headwater.cli.progress import progress
 from headwater.cli.session import session
 
 
@@ -51,8 +51,8 @@ def training_set(
     rows, target = _spine(spine), _target(out, force=force)
     began = time.monotonic()
     store = session(context).store()
-    job = store.get_historical_features(rows, wanted, timestamp=timestamp)
-    with waiting("computing the training set"):
+    with progress() as listener:
+        job = store.get_historical_features(rows, wanted, timestamp=timestamp, on_progress=listener)
         job.to_parquet(target)
     table = job.to_arrow()
     seconds = round(time.monotonic() - began, 3)

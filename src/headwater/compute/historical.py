@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from headwater.compute.engines.duckdb import DuckDBEngine
+from headwater.compute.progress import OnProgress, Progress
 from headwater.compute.reading import PART_ROWS, Reader
 from headwater.compute.spine import Spine, read_spine
 from headwater.compute.values import whole
@@ -30,45 +31,45 @@ class Request:
     join_keys: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Options:
+    """How a training set is computed: the spine's time column, whether C3 holds, who is told how
+    far it is, and how many source rows the kernels take at a time.
+    """
+
+    timestamp: str = "event_timestamp"
+    knowledge: bool = True
+    on_progress: OnProgress | None = None
+    part_rows: int = PART_ROWS
+
+
 def compute_historical(
-    engine: DuckDBEngine,
-    given: Any,
-    requests: Sequence[Request],
-    *,
-    timestamp: str = "event_timestamp",
-    knowledge: bool = True,
-    part_rows: int = PART_ROWS,
+    engine: DuckDBEngine, given: Any, requests: Sequence[Request], options: Options | None = None
 ) -> pa.Table:
     """The spine's rows in their order, then one column a request, in the requested order.
 
     Raises SpineError for a spine that lacks a key or a time, or for two outputs of one name.
     """
-    spine = read_spine(given, timestamp, engine)
-    return join_features(engine, spine, requests, knowledge=knowledge, part_rows=part_rows)
-
-
-def join_features(
-    engine: DuckDBEngine,
-    spine: Spine,
-    requests: Sequence[Request],
-    *,
-    knowledge: bool = True,
-    part_rows: int = PART_ROWS,
-) -> pa.Table:
-    """The same for a spine that has been read."""
+    chosen = options or Options()
+    spine = read_spine(given, chosen.timestamp, engine)
     check_outputs(spine, requests)
     readers: dict[int, Reader] = {}
     columns: dict[str, pa.Array] = {}
-    for (number, name, pairs), members in _grouped(requests).items():
+    groups = _grouped(requests)
+    for done, ((number, name, pairs), members) in enumerate(groups.items(), start=1):
         project = members[0].project
         if number not in readers:
-            readers[number] = Reader(engine, project, knowledge=knowledge, part_rows=part_rows)
+            readers[number] = Reader(
+                engine, project, knowledge=chosen.knowledge, part_rows=chosen.part_rows
+            )
         reader, view = readers[number], project.views[name]
         keys = spine.keys(view.join_keys, dict(pairs))
         flat = {key: whole(column) for key, column in keys.items()}
         wanted = sorted({request.feature for request in members})
         values = reader.read(view, wanted, flat, spine.times)
         columns.update({r.output: values.columns[r.feature] for r in members})
+        if chosen.on_progress is not None:
+            chosen.on_progress(Progress("training set", done * spine.rows, done, len(groups)))
     table = spine.table
     for request in requests:
         table = table.append_column(request.output, columns[request.output])

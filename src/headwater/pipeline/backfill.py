@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from headwater.compute.history import sequence_history, ticked_history
 from headwater.compute.latest import parts_of
+from headwater.compute.progress import OnProgress, Progress
 from headwater.compute.reading import Reader
 from headwater.definitions.ticks import DAY
 from headwater.errors import DefinitionError, NotFoundError, NotSupportedError, near_miss
@@ -25,11 +26,13 @@ from headwater.offline.quarantine import Quarantine
 from headwater.offline.tables import OfflineTables
 from headwater.pipeline.checking import Gate, set_aside_timeless
 from headwater.pipeline.materialize import snapshot_of
-from headwater.pipeline.runs import OnProgress, Progress, RunReport, recorded
+from headwater.pipeline.runs import RunReport, recorded
 from headwater.registry.kinds import now_us
 from headwater.registry.store import Registry
 
 CHUNK_TICKS = 256
+ALWAYS = 2**63 - 1
+"""Later than any row becomes known: each row says itself when it did."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +55,22 @@ class Backfiller:
         if start >= end:
             raise DefinitionError("backfill: the interval is empty; its start lies before its end")
         began = time.monotonic()
-        snapshot = snapshot_of(self.reader, self.analyzed, view)
+        snapshot = snapshot_of(self.reader, view)
+        timeless = set_aside_timeless(self.reader, view, self.quarantine, snapshot)
         chunks = list(self._chunks(view, start, end, snapshot))
         if not chunks:
+            self.names.refresh(view.revision)  # a run may have been cut short before this
             why = "the interval is there already, and the source is unchanged"
             return RunReport(view.name, view.revision, "backfill", skipped=why)
         gate = Gate(view, self.quarantine, f"backfill-{view.revision[:16]}-{snapshot}")
-        with recorded(
-            self.registry, self.project, view, "backfill", start=start, end=end, snapshot=snapshot
-        ) as note:
+        known = {"start": start, "end": end, "snapshot": snapshot}
+        with recorded(self.registry, self.project, view, "backfill", **known) as note:
             for done, (first, last) in enumerate(chunks, start=1):
                 self._write(view, (first, last), snapshot, gate)
                 if on_progress is not None:
                     on_progress(Progress(view.name, gate.passed, done, len(chunks)))
             self.tables.compact(view.revision)
             self.names.refresh(view.revision)
-            timeless = set_aside_timeless(self.reader, view, self.quarantine, snapshot)
             note(rows=gate.passed, published_at=now_us())
         return RunReport(
             view.name,
@@ -119,7 +122,7 @@ class Backfiller:
         for part in range(total):
             share = (part, total)
             if ticks is None:
-                yield from sequence_history(self.reader, view, interval, now_us(), share)
+                yield from sequence_history(self.reader, view, interval, ALWAYS, share)
             else:
                 yield from ticked_history(self.reader, view, ticks.between(*interval), share)
 

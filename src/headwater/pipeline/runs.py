@@ -14,18 +14,7 @@ from headwater.quality.validation import RuleCount
 from headwater.registry.kinds import Run, new_id, now_us
 from headwater.registry.store import Registry
 
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: rows done, parts done of all parts."""
-
-    view: str
-    rows: int
-    done: int
-    total: int
-
-
-OnProgress = Callable[[Progress], None]
+RECENT = 50
 
 
 @dataclass(frozen=True)
@@ -73,11 +62,37 @@ def recorded(
         registry.put(project, [failed])
         raise
     done = msgspec.structs.replace(run, status="done", finished_at=now_us(), **found)
-    registry.put(project, [done])
+    registry.put(project, [done, *_cut_short(registry, project, run)])
 
 
-def last_run(registry: Registry, project: str, view: AnalyzedView, operation: str) -> Run | None:
-    """The newest run of the view's revision that came to its end."""
-    where = {"revision": view.revision, "operation": operation, "status": "done"}
-    found = registry.list(project, Run, where=where, limit=1)
-    return found[0] if found else None
+def _cut_short(registry: Registry, project: str, run: Run) -> list[Run]:
+    """Earlier runs that have not said how they ended, closed. One that still works says so later.
+
+    When they ended is not known, so `finished_at` stays empty.
+    """
+    where = {"revision": run.revision, "operation": run.operation, "status": "running"}
+    open_runs = registry.list(project, Run, where=where, limit=RECENT)
+    error = f"was cut short; run {run.id} finished after it"
+    return [
+        msgspec.structs.replace(other, status="failed", error=error)
+        for other in open_runs
+        if other.started_at < run.started_at
+    ]
+
+
+def is_settled(
+    registry: Registry, project: str, view: AnalyzedView, tick: int, snapshot: str
+) -> bool:
+    """Whether the store holds what a run of this tick and snapshot writes.
+
+    It does where such a run is done and none of the tick, but from another snapshot, was still
+    writing after it had begun: of two at once the one that is later may be the older.
+    """
+    where = {"revision": view.revision, "operation": "materialize"}
+    runs = [r for r in registry.list(project, Run, where=where, limit=RECENT) if r.tick == tick]
+    done = [run for run in runs if run.snapshot == snapshot and run.status == "done"]
+    if not done:
+        return False
+    began = max(run.started_at for run in done)
+    others = (run for run in runs if run.snapshot != snapshot and run.finished_at is not None)
+    return all((run.finished_at or 0) < began for run in others)

@@ -1,0 +1,181 @@
+"""The write path of a run: rows are checked, encoded, gathered, and written in the order of keys.
+
+What is gathered waits outside the store, so a part counts as done only once it is flushed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import pyarrow as pa
+
+from headwater.compute.latest import LatestPart
+from headwater.compute.values import whole
+from headwater.errors import ConflictError
+from headwater.expressions.analyzed import AnalyzedView
+from headwater.offline.layout import TIMESTAMP
+from headwater.online.codec import Layout, encode_delete, encode_keys
+from headwater.online.sorted_load import SortedLoad
+from headwater.online.store import OnlineStore
+from headwater.pipeline.checking import Gate
+
+WRITE_ROWS = 50_000
+FLUSH_ROWS = 500_000
+_EVENT_TIME, _KNOWN_AT = "_event_time", "_known_at"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one run evaluates: a view at `instant`, from what is known by `cut` (microseconds).
+
+    `published` is the instant of the run before, None for the first one.
+    """
+
+    view: AnalyzedView
+    instant: int
+    cut: int
+    published: int | None
+    snapshot: str
+
+
+class RunLoad:
+    """Brings the parts of one run into the online store.
+
+        with RunLoad(store, project, run, gate, folder) as load:
+            load.add(part)
+            load.flush()
+
+    `rows` were given, `written` of them have changed something, `ahead` lie later than the clock.
+    Memory stays bounded: what waits lies in temporary files in `folder`.
+    """
+
+    def __init__(
+        self, store: OnlineStore, project: str, run: Evaluation, gate: Gate, folder: Path
+    ) -> None:
+        self.rows = self.written = self.ahead = 0
+        self._run = run
+        self._gate = gate
+        self._layout = Layout((f.name, f.dtype) for f in run.view.stored_features)
+        revision = run.view.revision
+        self._values = SortedLoad(store, project, revision, folder=folder)
+        self._deletes = SortedLoad(store, project, revision, folder=folder)
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._open.enter_context(self._values)
+        self._open.enter_context(self._deletes)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough rows wait to make a flush worth its cost."""
+        return self._values.pending + self._deletes.pending >= FLUSH_ROWS
+
+    def add(self, part: LatestPart) -> None:
+        """Take the rows of a part that pass its view's rules, and the keys that have gone."""
+        for batch in _timed_batches(self._run.view, part):
+            self.rows += batch.num_rows
+            self._add_rows(self._gate.let_through(batch))
+        for batch in _batches(part.gone):
+            keys = _keys(batch, self._run.view)[0]
+            tombstone = encode_delete(self._run.instant, self._run.cut)
+            self._deletes.add(keys, [tombstone] * len(keys))
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        done = self._values.flush()
+        self._deletes.flush()
+        self.written += done.written
+        self.ahead += len(done.rejected)
+
+    def _add_rows(self, batch: pa.RecordBatch) -> None:
+        # A pushed row will be compared with these by the source's id and sequence too (C13); until
+        # rows can be pushed, the cuts of runs decide, so they are not fetched for every row.
+        keys, batch = _keys(batch, self._run.view)
+        times, known = batch.column(_EVENT_TIME), batch.column(_KNOWN_AT)
+        self._values.add(keys, self._layout.encode_batch(batch, times, known, cut=self._run.cut))
+
+
+def _timed_batches(view: AnalyzedView, part: LatestPart) -> Iterator[pa.RecordBatch]:
+    """The rows with their times; those at which they became known as the source tells them."""
+    times = pa.array(part.event_time).cast(TIMESTAMP)
+    known = pa.array(part.known_at + view.view.data_delay).cast(TIMESTAMP)
+    yield from _batches(part.rows.append_column(_EVENT_TIME, times).append_column(_KNOWN_AT, known))
+
+
+def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    for start in range(0, table.num_rows, WRITE_ROWS):
+        rows = table.slice(start, WRITE_ROWS)
+        if rows.num_columns == 0:
+            yield pa.RecordBatch.from_pylist([{}] * rows.num_rows)
+        else:
+            columns = [whole(column) for column in rows.columns]
+            yield pa.RecordBatch.from_arrays(columns, schema=rows.schema)
+
+
+def _keys(batch: pa.RecordBatch, view: AnalyzedView) -> tuple[list[bytes], pa.RecordBatch]:
+    """The keys of a batch, and its rows without those of a null key, which has no row anywhere."""
+    columns = [batch.column(name) for name in view.join_keys]
+    found = encode_keys(columns) if columns else [_NO_KEY] * batch.num_rows
+    keys = [key for key in found if key is not None]
+    if len(keys) < len(found):
+        batch = batch.filter(pa.array([key is not None for key in found]))
+    return keys, batch
+
+
+_NO_KEY = msgspec.msgpack.encode(())
+"""The key of a view without an entity."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How many parts of a run are in the store, kept beside the rows, so that a run can go on."""
+
+    online: OnlineStore
+    project: str
+    run: Evaluation
+    total: int
+
+    @property
+    def _name(self) -> str:
+        return f"run/{self.run.view.revision}"
+
+    def _content(self, done: int) -> bytes:
+        return msgspec.msgpack.encode([self.run.instant, self.run.snapshot, self.total, done])
+
+    def done(self) -> int:
+        """The parts that an unfinished run of the same instant and snapshot has written."""
+        kept = self.online.get_document(self.project, self._name)
+        if kept is None:
+            return 0
+        instant, snapshot, total, done = msgspec.msgpack.decode(kept)
+        same = (instant, snapshot, total) == (self.run.instant, self.run.snapshot, self.total)
+        return int(done) if same else 0
+
+    def set(self, done: int) -> None:
+        self._put(self._content(done))
+
+    def clear(self) -> None:
+        self._put(None)
+
+    def _put(self, new: bytes | None) -> None:
+        expected = self.online.get_document(self.project, self._name)
+        try:
+            self.online.put_document(self.project, self._name, new, expected)
+        except ConflictError:
+            # Another run of the same view moves the mark. The one that resumes looks whose it is.
+            return
