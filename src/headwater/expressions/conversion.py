@@ -9,8 +9,9 @@ from sqlglot import exp
 
 from headwater.expressions.intervals import shift
 from headwater.expressions.lowering import call_function, cast, extract, negate
-from headwater.expressions.refusal import Refused, refuse_name
+from headwater.expressions.refusal import Refused, refuse_name, refuse_node
 from headwater.expressions.tree import Aggregate, Call, Case, Column, Literal, Node
+from headwater.expressions.walk import children
 
 INT64_MAX = 2**63 - 1
 TYPES = {
@@ -53,19 +54,33 @@ _BINARY: dict[type[Any], str] = {
 }
 
 
+# what may stand in an operator's node; `negate` is the NOT of NOT LIKE
+_BINARY_PARTS = frozenset({"this", "expression", "negate", "safe", "typed"})
+
+
 class Converter:
     """Converts one expression; raises Refused, in the user's words, for what is not allowed."""
 
     def convert(self, found: Any) -> Node:
-        binary = _BINARY.get(type(found))
-        if binary is not None:
-            return self._binary(binary, found)
-        reader = _READERS.get(type(found))
-        if reader is None:
-            raise Refused(_why(found))
+        node = self._plain(found)
+        return Call("not", (node,)) if found.args.get("negate") else node
+
+    def _plain(self, found: Any) -> Node:
+        """The node without the NOT that the grammar may keep inside it."""
+        kind = type(found)
+        found_reader = _READERS.get(kind)
+        if kind in _BINARY:
+            found_reader = (Converter._binary, _BINARY_PARTS)
+        if found_reader is None:
+            raise refuse_node(found)
+        reader, parts = found_reader
+        # a part that no reader knows would change the meaning unseen
+        if any(value and part not in parts for part, value in found.args.items()):
+            raise refuse_node(found)
         return reader(self, found)
 
-    def _binary(self, name: str, found: Any) -> Node:
+    def _binary(self, found: Any) -> Node:
+        name = _BINARY[type(found)]
         left, right = found.args["this"], found.args["expression"]
         for moment, interval, first in ((left, right, True), (right, left, False)):
             if isinstance(interval, exp.Interval):
@@ -199,19 +214,17 @@ class Converter:
         raise refuse_name(found.sql("duckdb").lower().removesuffix("()"))
 
     def escape(self, found: Any) -> Node:
-        node = self.convert(found.this)
-        if not isinstance(node, Call) or node.name != "like":
+        if not isinstance(found.this, exp.Like):
             raise Refused("ESCAPE stands only after LIKE")
+        node = self._plain(found.this)
+        text, pattern = children(node)
         escape = self.convert(found.expression)
-        pattern = node.args[1]
         if isinstance(pattern, Literal) and isinstance(escape, Literal):
             unpaired = str(pattern.value).replace(f"{escape.value}" * 2, "")
             if escape.value and unpaired.endswith(str(escape.value)):
                 raise Refused(f"the pattern '{pattern.value}' ends with its escape character")
-        return Call("like_escape", (*node.args, escape))
-
-    def invert(self, found: Any) -> Node:
-        return Call("bit_not", (self.convert(found.this),))
+        matched = Call("like_escape", (text, pattern, escape))
+        return Call("not", (matched,)) if found.this.args.get("negate") else matched
 
     def bracket(self, found: Any) -> Node:
         if len(found.expressions) != 1 or isinstance(found.expressions[0], exp.Slice):
@@ -250,63 +263,39 @@ def _type(found: Any) -> str:
     return dtype
 
 
-_REASONS: tuple[tuple[type[Any], str], ...] = (
-    (exp.Window, "OVER (...) is not allowed; use window= or rows= of the feature, or lag(x)"),
-    (exp.Query, "a query is not an expression; write only the value"),
-    (exp.Star, "'*' stands only in count(*)"),
-    (exp.Alias, "AS is not allowed; the feature's name is its alias"),
-    (exp.Interval, "an INTERVAL can only be added to or subtracted from a time"),
-    (exp.WithinGroup, "WITHIN GROUP is not allowed; write quantile_cont(x, 0.5)"),
-    (exp.Placeholder, "parameters are not allowed; write the value"),
-    (exp.Parameter, "parameters are not allowed; write the value"),
-    (exp.Order, "ORDER BY is not allowed; rows are in the order of their event time"),
-    (exp.Distinct, "DISTINCT stands only in count(DISTINCT x)"),
-    (exp.AtTimeZone, "AT TIME ZONE is not allowed; all times are UTC"),
-    (exp.Lambda, "lambdas are not allowed"),
-    (exp.IgnoreNulls, "IGNORE NULLS is not allowed; write FILTER (WHERE x IS NOT NULL)"),
-    (exp.JSONExtract, "-> is not allowed"),
-    (exp.JSONExtractScalar, "->> is not allowed"),
-)
-
-
-def _why(found: Any) -> str:
-    for kind, reason in _REASONS:
-        if isinstance(found, kind):
-            return reason
-    text = found.sql("duckdb")
-    return f"'{text[:60]}' is not allowed in an expression"
-
-
-_READERS: dict[type[Any], Callable[[Converter, Any], Node]] = {
-    exp.Paren: Converter.paren,
-    exp.Column: Converter.column,
-    exp.Literal: Converter.literal,
-    exp.Null: Converter.null,
-    exp.Boolean: Converter.boolean,
-    exp.Neg: Converter.minus,
-    exp.Is: Converter.is_,
-    exp.Not: Converter.not_,
-    exp.And: Converter.connect,
-    exp.Or: Converter.connect,
-    exp.Between: Converter.between,
-    exp.In: Converter.in_,
-    exp.Case: Converter.case,
-    exp.If: Converter.if_,
-    exp.Cast: Converter.cast,
-    exp.TryCast: Converter.cast,
-    exp.Filter: Converter.filter,
-    exp.Anonymous: Converter.function,
-    exp.Escape: Converter.escape,
-    exp.BitwiseNot: Converter.invert,
-    exp.Bracket: Converter.bracket,
-    exp.Extract: Converter.extract,
-    exp.StrPosition: Converter.position,
-    exp.Substring: Converter.substring,
-    exp.Trim: Converter.trim,
-    exp.CurrentDate: Converter.clock,
-    exp.CurrentTime: Converter.clock,
-    exp.CurrentTimestamp: Converter.clock,
-    exp.Localtime: Converter.clock,
-    exp.Localtimestamp: Converter.clock,
-    exp.CurrentUser: Converter.clock,
+_Reader = Callable[[Converter, Any], Node]
+_READERS: dict[type[Any], tuple[_Reader, frozenset[str]]] = {
+    kind: (reader, frozenset(parts.split()))
+    for kind, reader, parts in (
+        (exp.Paren, Converter.paren, "this"),
+        (exp.Column, Converter.column, "this table db catalog"),
+        (exp.Literal, Converter.literal, "this is_string"),
+        (exp.Null, Converter.null, ""),
+        (exp.Boolean, Converter.boolean, "this"),
+        (exp.Neg, Converter.minus, "this"),
+        (exp.Is, Converter.is_, "this expression"),
+        (exp.Not, Converter.not_, "this"),
+        (exp.And, Converter.connect, "this expression"),
+        (exp.Or, Converter.connect, "this expression"),
+        (exp.Between, Converter.between, "this low high negate"),
+        (exp.In, Converter.in_, "this expressions query field unnest negate"),
+        (exp.Case, Converter.case, "this ifs default"),
+        (exp.If, Converter.if_, "this true false"),
+        (exp.Cast, Converter.cast, "this to safe"),
+        (exp.TryCast, Converter.cast, "this to safe"),
+        (exp.Filter, Converter.filter, "this expression"),
+        (exp.Anonymous, Converter.function, "this expressions"),
+        (exp.Escape, Converter.escape, "this expression"),
+        (exp.Bracket, Converter.bracket, "this expressions"),
+        (exp.Extract, Converter.extract, "this expression"),
+        (exp.StrPosition, Converter.position, "this substr"),
+        (exp.Substring, Converter.substring, "this start length"),
+        (exp.Trim, Converter.trim, "this expression position"),
+        (exp.CurrentDate, Converter.clock, ""),
+        (exp.CurrentTime, Converter.clock, ""),
+        (exp.CurrentTimestamp, Converter.clock, ""),
+        (exp.Localtime, Converter.clock, ""),
+        (exp.Localtimestamp, Converter.clock, ""),
+        (exp.CurrentUser, Converter.clock, ""),
+    )
 }

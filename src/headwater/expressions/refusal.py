@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from sqlglot import exp
+
 from headwater.errors import near_miss
 from headwater.expressions.functions import SPELLINGS
 
@@ -99,3 +103,32 @@ def refuse_name(name: str) -> Refused:
         return Refused(f"function '{name}' is not allowed: {reason}")
     hint = near_miss(name, [*SPELLINGS, *_KEYWORDS])
     return Refused(f"unknown function '{name}'{hint} (see {DOCS})")
+
+
+_REASONS: tuple[tuple[type[Any], str], ...] = (
+    (exp.Window, "OVER (...) is not allowed; use window= or rows= of the feature, or lag(x)"),
+    (exp.Query, "a query is not an expression; write only the value"),
+    (exp.Star, "'*' stands only in count(*)"),
+    (exp.Alias, "AS is not allowed; the feature's name is its alias"),
+    (exp.Interval, "an INTERVAL can only be added to or subtracted from a time"),
+    (exp.WithinGroup, "WITHIN GROUP is not allowed; write quantile_cont(x, 0.5)"),
+    (exp.Placeholder, "parameters are not allowed; write the value"),
+    (exp.Parameter, "parameters are not allowed; write the value"),
+    (exp.Order, "ORDER BY is not allowed; rows are in the order of their event time"),
+    (exp.Distinct, "DISTINCT stands only in count(DISTINCT x)"),
+    (exp.AtTimeZone, "AT TIME ZONE is not allowed; all times are UTC"),
+    (exp.Lambda, "lambdas are not allowed"),
+    (exp.IgnoreNulls, "IGNORE NULLS is not allowed; write FILTER (WHERE x IS NOT NULL)"),
+    (exp.BitwiseNot, "'~' is not allowed; write xor(x, -1)"),
+    (exp.JSONExtract, "-> is not allowed"),
+    (exp.JSONExtractScalar, "->> is not allowed"),
+)
+
+
+def refuse_node(found: Any) -> Refused:
+    """Why a piece of grammar is not allowed, and what to write instead."""
+    for kind, reason in _REASONS:
+        if isinstance(found, kind):
+            return Refused(reason)
+    text = found.sql("duckdb")
+    return Refused(f"'{text[:60]}' is not allowed in an expression")

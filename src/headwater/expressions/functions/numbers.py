@@ -344,15 +344,6 @@ BITS = (
         (((6, 3), 5), ((5, -1), -6)),
     ),
     Function(
-        "bit_not",
-        ("int64",),
-        "int64",
-        "The other bits.",
-        lambda a: ~a,
-        (((0,), -1), ((5,), -6)),
-        text="(~ {0})",
-    ),
-    Function(
         "shift_left",
         ("int64", "int64"),
         "int64",
