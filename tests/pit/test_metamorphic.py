@@ -22,7 +22,7 @@ ORDERS = st.randoms(use_true_random=False)
 pytestmark = pytest.mark.parametrize("compute", [product.training_set, lambda s: s.expected()])
 
 
-@examples(60)
+@examples(25)
 @given(scenarios(), ORDERS)
 def test_more_spine_rows(compute, scenario, order):
     changed, positions = more_spine_rows(scenario, order)
@@ -31,26 +31,26 @@ def test_more_spine_rows(compute, scenario, order):
     assert_unchanged(scenario, compute(scenario), kept)
 
 
-@examples(60)
+@examples(25)
 @given(scenarios())
 def test_rows_of_other_keys(compute, scenario):
     assume(any(table.keys for table in scenario.tables))
     assert_unchanged(scenario, compute(scenario), compute(with_other_keys(scenario)))
 
 
-@examples(60)
+@examples(25)
 @given(scenarios(), ORDERS)
 def test_order_and_files_of_the_rows(compute, scenario, order):
     assert_unchanged(scenario, compute(scenario), compute(permuted(scenario, order)))
 
 
-@examples(60)
+@examples(25)
 @given(scenarios())
 def test_rows_of_the_future(compute, scenario):
     assert_unchanged(scenario, compute(scenario), compute(with_future_rows(scenario)))
 
 
-@examples(60)
+@examples(25)
 @given(scenarios())
 def test_rows_that_arrive_later(compute, scenario):
     assume(scenario.knowledge)
@@ -58,7 +58,7 @@ def test_rows_that_arrive_later(compute, scenario):
     assert_unchanged(scenario, compute(scenario), compute(with_late_rows(scenario)))
 
 
-@examples(60)
+@examples(25)
 @given(scenarios(null_available=False))
 def test_all_times_moved(compute, scenario):
     changed = shifted(scenario)

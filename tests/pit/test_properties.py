@@ -13,38 +13,38 @@ def check(scenario: Scenario, **options: int) -> None:
     assert_same(scenario, scenario.expected(), product.training_set(scenario, **options))
 
 
-@examples(150)
+@examples(60)
 @given(scenarios(("lookup",), views=1, with_derived=False))
 def test_lookups(scenario):
     check(scenario)
 
 
-@examples(250)
+@examples(100)
 @given(scenarios(("windowed",), views=1, with_derived=False))
 def test_windows(scenario):
     check(scenario)
 
 
-@examples(200)
+@examples(80)
 @given(scenarios(("sequence",), views=1, with_derived=False))
 def test_sequences(scenario):
     check(scenario)
 
 
-@examples(200)
+@examples(80)
 @given(scenarios())
 def test_whole_projects(scenario):
     check(scenario)
 
 
-@examples(60)
+@examples(30)
 @given(scenarios())
 def test_keys_in_parts(scenario):
     """The kernel works on a part of the keys at a time: three source rows a part, here."""
     check(scenario, part_rows=3)
 
 
-@examples(100)
+@examples(30)
 @given(scenarios())
 def test_types(scenario):
     """Requested types arrive, nulls or not (C1)."""
