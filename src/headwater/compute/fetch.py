@@ -74,6 +74,26 @@ def distinct_keys(
         raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None
 
 
+def last_change(engine: DuckDBEngine, scan: Scan, until: int) -> int | None:
+    """The last instant, at or before `until`, at which a row of the source took effect: at its
+    event time, or when it became known after that. None where no row has yet.
+    """
+    at = time_sql(scan.source, "event_time", scan.columns)
+    if scan.source.available_at is not None:
+        # greatest() leaves nulls out, which is what a null available_at means.
+        at = f"greatest({at}, {time_sql(scan.source, 'available_at', scan.columns)})"
+    event_time = time_sql(scan.source, "event_time", scan.columns)
+    sql = (
+        f"SELECT max({at}) FILTER (WHERE {at} <= {until}) AS at FROM {scan.relation} "
+        f"WHERE {event_time} IS NOT NULL"
+    )
+    try:
+        found: int | None = engine.query(sql)["at"][0].as_py()
+    except duckdb.Error as error:
+        raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None
+    return found
+
+
 def rows_without_time(engine: DuckDBEngine, scan: Scan) -> pa.Table:
     """The rows of a source whose event time is null, with all their columns."""
     event_time = time_sql(scan.source, "event_time", scan.columns)

@@ -96,9 +96,11 @@ def active_keys(
 
 
 def _active(view: AnalyzedView, scan: Scan, instant: int, since: int | None) -> str:
-    """SQL for the rows whose keys may have, or have lost, a value at the instant."""
-    if scan.source.id_columns:
-        return "TRUE"
+    """SQL for the rows whose keys may have, or have lost, a value at the instant.
+
+    A value needs a row in the window, and so does one that was: of an id with several versions one
+    of them stood there.
+    """
     event_time = time_sql(scan.source, "event_time", scan.columns)
     windowed = [feature for feature in view.features if feature.kind == "windowed"]
     back = reach(windowed) if windowed else None
