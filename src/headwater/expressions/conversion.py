@@ -102,14 +102,14 @@ class Converter:
         return self.convert(found.this)
 
     def column(self, found: Any) -> Node:
+        if not isinstance(found.this, exp.Identifier):
+            raise Refused("'*' stands only in count(*)")
         table = found.args.get("table")
         if table is not None:
             raise Refused(
                 f"'{table.name}.{found.name}' is qualified; an expression sees one source, "
                 f"write '{found.name}'"
             )
-        if not isinstance(found.this, exp.Identifier):
-            raise Refused("'*' stands only in count(*)")
         return Column(found.name)
 
     def literal(self, found: Any) -> Node:
@@ -169,6 +169,8 @@ class Converter:
         if found.args.get("query") or found.args.get("field") or found.args.get("unnest"):
             raise Refused("IN takes a list of values in parentheses, not a subquery or a column")
         values = [self.convert(item) for item in found.expressions]
+        if not values:
+            raise Refused("IN takes at least one value")
         return Call("in", (self.convert(found.this), *values))
 
     def case(self, found: Any) -> Node:

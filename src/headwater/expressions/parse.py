@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from sqlglot import ErrorLevel
+from sqlglot import ErrorLevel, TokenType, exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
 
@@ -18,8 +17,14 @@ from headwater.expressions.tree import Aggregate, Call, Node
 from headwater.expressions.walk import children, walk
 
 MAX_LENGTH = 20_000
+# deeper trees would meet the interpreter's limit of recursion
+MAX_DEPTH = 100
+_STATEMENTS = frozenset(
+    "ALTER ATTACH CALL COPY CREATE DELETE DESCRIBE DETACH DROP EXECUTE EXPLAIN EXPORT FROM GRANT "  # noqa: SIM905
+    "IMPORT INSERT INSTALL LOAD MERGE PRAGMA PREPARE RESET REVOKE ROLLBACK SELECT SET SHOW "
+    "TRUNCATE UPDATE USE VACUUM VALUES WITH".split()
+)
 _KEPT = ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
-_NOISE = re.compile(r"\s*Line (\d+), Col: (\d+)\.?.*", re.DOTALL)
 
 
 class _Language(DuckDB):
@@ -36,6 +41,10 @@ class _Language(DuckDB):
             name: reader for name, reader in DuckDB.Parser.FUNCTION_PARSERS.items() if name in _KEPT
         }
 
+        def _parse_as_command(self, start: Any) -> Any:
+            """Refuses what sqlglot would pass on unread, with a warning on the log."""
+            self.raise_error("Invalid expression / Unexpected token", start)
+
 
 def parse(sql: str, where: str) -> Node:
     """The tree of one expression in DuckDB's dialect.
@@ -44,66 +53,78 @@ def parse(sql: str, where: str) -> Node:
     """
     try:
         tree = Converter().convert(_read(sql))
+        if _depth(tree) > MAX_DEPTH:
+            raise RecursionError
         _check_nesting(tree)
     except Refused as refused:
         raise ExpressionError(f"{where}: {refused}") from None
     except RecursionError:
-        raise ExpressionError(f"{where}: the expression is nested too deeply") from None
+        raise ExpressionError(
+            f"{where}: the expression is nested too deeply; make a part of it a feature of its own"
+        ) from None
     return tree
 
 
 def _read(sql: str) -> Any:
-    if not sql.strip():
-        raise Refused("the expression is empty")
     if len(sql) > MAX_LENGTH:
         raise Refused(f"the expression is longer than {MAX_LENGTH} characters")
     dialect = _Language()
     try:
         tokens = dialect.tokenize(sql)
-        found = dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, sql)
-    except (ParseError, TokenError) as error:
-        raise Refused(_syntax_error(error)) from None
-    statements = [statement for statement in found if statement is not None]
-    if len(statements) != 1 or len(found) != 1:
-        raise Refused("one expression is expected, ';' is not allowed")
-    return statements[0]
+    except TokenError:
+        raise Refused("syntax error: a quote or a comment is not closed") from None
+    if any(token.token_type is TokenType.SEMICOLON for token in tokens):
+        raise Refused("';' is not allowed; write one expression")
+    if not tokens:
+        raise Refused("the expression is empty")
+    try:
+        parser = dialect.parser(error_level=ErrorLevel.IMMEDIATE)
+        return parser.parse_into(exp.Condition, tokens, sql)[0]
+    except ParseError as error:
+        if tokens[0].text.upper() in _STATEMENTS:
+            raise Refused(
+                "a statement is not an expression; write only the value (a column that is named "
+                "like a statement stands in double quotes)"
+            ) from None
+        raise Refused(_syntax_error(error.errors[0])) from None
 
 
-def _syntax_error(error: ParseError | TokenError) -> str:
-    details = error.errors[0] if isinstance(error, ParseError) and error.errors else None
-    if details is None:
-        text = str(error).splitlines()[0]
-        if text.startswith("Error tokenizing"):
-            return "syntax error: a quote or comment is not closed"
-        return f"syntax error: {text}"
-    line, column = details["line"], details["col"]
+def _syntax_error(details: dict[str, Any]) -> str:
+    near = str(details["highlight"])
+    line, column = details["line"], details["col"] - len(near) + 1
     place = f"column {column}" if line == 1 else f"line {line}, column {column}"
-    near = details["highlight"]
+    text = f"syntax error at {place}:"
     description = str(details["description"]).rstrip(".")
     if description.startswith("Required keyword"):
-        return f"syntax error at {place}: something is missing after '{near}'"
-    if description.startswith("Expecting"):
-        wanted = description.removeprefix("Expecting ").strip()
-        return f"syntax error at {place}: expected '{wanted}' near '{near}'"
-    return f"syntax error at {place}: can't read on at '{near}'"
+        return f"{text} something is missing after '{near}'"
+    if description.startswith("Expecting "):
+        return f"{text} expected '{description.removeprefix('Expecting ')}' after '{near}'"
+    hint = "; the feature's name is its alias" if near.lower() == "as" else ""
+    return f"{text} unexpected '{near}'{hint}"
+
+
+def _depth(tree: Node) -> int:
+    depth = 0
+    level: Sequence[Node] = (tree,)
+    while level:
+        depth += 1
+        level = [child for node in level for child in children(node)]
+    return depth
 
 
 def _check_nesting(tree: Node) -> None:
     for node in walk(tree):
+        inner = next((below for below in _below(node) if isinstance(below, Aggregate)), None)
+        if inner is None:
+            continue
         if isinstance(node, Aggregate):
-            for below in _below(node):
-                if isinstance(below, Aggregate):
-                    place = "FILTER" if node.where and below in walk(node.where) else node.name
-                    raise Refused(
-                        f"aggregate '{below.name}' inside '{place}'; aggregates can't nest"
-                    )
-        elif isinstance(node, Call) and node.name in SEQUENCE_FUNCTIONS:
-            for below in _below(node):
-                if isinstance(below, Aggregate):
-                    raise Refused(
-                        f"aggregate '{below.name}' inside '{node.name}'; "
-                        "make it a feature of its own and read that"
-                    )
+            place = "FILTER" if node.where is not None and inner in walk(node.where) else node.name
+            raise Refused(f"aggregate '{inner.name}' inside '{place}'; aggregates can't nest")
+        if isinstance(node, Call) and node.name in SEQUENCE_FUNCTIONS:
+            raise Refused(
+                f"aggregate '{inner.name}' inside '{node.name}'; "
+                "make it a feature of its own and read that"
+            )
 
 
 def _below(node: Node) -> Iterator[Node]:

@@ -109,7 +109,6 @@ _REASONS: tuple[tuple[type[Any], str], ...] = (
     (exp.Window, "OVER (...) is not allowed; use window= or rows= of the feature, or lag(x)"),
     (exp.Query, "a query is not an expression; write only the value"),
     (exp.Star, "'*' stands only in count(*)"),
-    (exp.Alias, "AS is not allowed; the feature's name is its alias"),
     (exp.Interval, "an INTERVAL can only be added to or subtracted from a time"),
     (exp.WithinGroup, "WITHIN GROUP is not allowed; write quantile_cont(x, 0.5)"),
     (exp.Placeholder, "parameters are not allowed; write the value"),
@@ -120,6 +119,9 @@ _REASONS: tuple[tuple[type[Any], str], ...] = (
     (exp.Lambda, "lambdas are not allowed"),
     (exp.IgnoreNulls, "IGNORE NULLS is not allowed; write FILTER (WHERE x IS NOT NULL)"),
     (exp.BitwiseNot, "'~' is not allowed; write xor(x, -1)"),
+    (exp.RegexpLike, "'~' is not allowed; write regexp_full_match(x, 'pattern')"),
+    (exp.Array, "a list can't be written; compare with IN (...)"),
+    (exp.Tuple, "several values in parentheses stand only after IN"),
     (exp.JSONExtract, "-> is not allowed"),
     (exp.JSONExtractScalar, "->> is not allowed"),
 )

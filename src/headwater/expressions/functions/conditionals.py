@@ -52,7 +52,7 @@ def greatest(*values: Any) -> Any:
 CONDITIONALS = (
     Function(
         "coalesce",
-        ("V", "V..."),
+        ("V...",),
         "V",
         "The first value that is not null; later ones are not evaluated.",
         coalesce,
@@ -72,7 +72,7 @@ CONDITIONALS = (
     ),
     Function(
         "least",
-        ("O", "O..."),
+        ("O...",),
         "O",
         "The smallest of the values that are not null.",
         least,
@@ -87,7 +87,7 @@ CONDITIONALS = (
     ),
     Function(
         "greatest",
-        ("O", "O..."),
+        ("O...",),
         "O",
         "The greatest of the values that are not null; NaN is the greatest number.",
         greatest,

@@ -181,7 +181,7 @@ STRINGS = (
     ),
     Function(
         "concat",
-        ("string", "string..."),
+        ("string...",),
         "string",
         "All together; nulls count as empty strings.",
         concat,
