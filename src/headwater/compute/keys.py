@@ -45,6 +45,8 @@ def encode_keys(columns: Mapping[str, pa.ChunkedArray], rows: int) -> EncodedKey
 
 
 def _encode(column: pa.ChunkedArray) -> tuple[Codes, int]:
+    if len(column) == 0:  # Arrow can't make one array out of no chunks of every type
+        return np.zeros(0, dtype=np.int64), 0
     encoded = pc.dictionary_encode(column)
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.unify_dictionaries().combine_chunks()
