@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,12 @@ def check(rows: Rows, queries: Queries) -> None:
 @given(facts(), QUERIES, st.integers(0, 3))
 def test_late_rows_and_versions_that_move(made, pairs, shuffle):
     check(rows_of(made, shuffle), queries_of(pairs))
+
+
+@given(facts(), QUERIES)
+def test_codes_of_ids_need_not_be_dense(made, pairs):
+    far = [replace(f, fact=f.fact if f.fact < 0 else f.fact * 10**12) for f in made]
+    check(rows_of(far), queries_of(pairs))
 
 
 @given(facts(ids=False), QUERIES, st.integers(0, 3))

@@ -81,6 +81,12 @@ def test_many_values_of_very_different_size():
     assert all(found[i] == math.fsum(values[: i + 1]) for i in range(0, 3_000, 29))
 
 
+def test_many_values_with_every_bit_set():
+    values = np.full(5_000, 1.0 - 2.0**-53)
+    assert float_sums(values, overall)[0] == math.fsum(values)
+    assert float_sums(-values, overall)[0] == -math.fsum(values)
+
+
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=10))
 def test_integer_sums_as_floats_are_rounded_once(values):
     found = int_sums_as_floats(np.array(values, dtype=np.int64), overall)[0]

@@ -121,6 +121,21 @@ def test_edges_of_a_window_of_a_late_row():
     assert counts(simple([10], [11]), [20, 21, 22], Frame(10)) == [0, 0, 0]
 
 
+@pytest.mark.parametrize(("late", "first"), [(0, 11), (1, 11), (2, 12), (3, 13)])
+@pytest.mark.parametrize("offset", [0, 1, 2])
+def test_when_a_row_begins_to_count(late, first, offset):
+    frame = Frame(10, offset=offset)
+    first = max(first, 11 + offset)
+    assert counts(simple([10], [late]), [first - 1, first], frame) == [0, 1]
+
+
+def test_frames_of_different_offsets_see_late_rows_each_in_its_way():
+    rows, ask = simple([10], [3]), [Aggregation("count")]
+    frames = [(Frame(10, offset=offset), ask) for offset in (0, 5)]
+    found = aggregate(rows, queries_of([(0, t) for t in (12, 13, 15, 16)]), frames)
+    assert [as_list(c[0]) for c in found] == [[0, 1, 1, 1], [0, 0, 0, 1]]
+
+
 def test_offset_moves_both_edges():
     assert counts(simple([10]), [13, 14, 23, 24], Frame(10, offset=3)) == [0, 1, 1, 0]
     assert counts(simple([10]), [13, 14, 99], Frame(None, offset=3)) == [0, 1, 1]
@@ -191,6 +206,19 @@ def test_an_unknown_aggregate_is_refused():
         aggregate(rows, queries_of([(0, 2)]), [(Frame(3), [Aggregation("mode", np.zeros(1))])])
     with pytest.raises(ComputeError, match="needs values"):
         aggregate(rows, queries_of([(0, 2)]), [(Frame(3), [Aggregation("max")])])
+
+
+def test_the_last_rows_behind_many_that_are_not_known_yet():
+    times = list(range(700))
+    rows = simple(times, [0 if t in (3, 5, 650) else 10_000 for t in times])
+    ask = Aggregation("last_k", None, None, 2)
+    frames = [(Frame(size), [ask]) for size in (698, 20, None)]
+    found = aggregate(rows, queries_of([(0, 651), (0, 700), (0, 5)]), frames)
+    assert [as_list(columns[0]) for columns in found] == [
+        [[5, 650], [5, 650], [3]],
+        [[650], [], [3]],
+        [[5, 650], [5, 650], [3]],
+    ]
 
 
 @pytest.mark.parametrize("kind", ["in time", "late", "versions"])

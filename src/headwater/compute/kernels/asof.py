@@ -7,7 +7,8 @@ import numpy as np
 from headwater.compute.kernels.extremes import greatest_of_covers
 from headwater.compute.kernels.keyed import LAST
 from headwater.compute.kernels.rows import Int64, Queries, Rows
-from headwater.compute.kernels.timeline import Asked, Timeline, first_queries, known_spans
+from headwater.compute.kernels.sorting import first_behind
+from headwater.compute.kernels.timeline import Asked, Timeline, known_spans
 
 
 def last_row(rows: Rows, queries: Queries) -> Int64:
@@ -32,7 +33,7 @@ def _last(timeline: Timeline, asked: Asked, known_to: Int64) -> Int64:
     if not timeline.is_moving and not timeline.has_late_rows(0):
         return known_to - 1
     known, replaced = known_spans(timeline, asked)
-    start = np.maximum(first_queries(known_to, len(timeline)), known)
+    start = np.maximum(first_behind(known_to, len(timeline)), known)
     row = np.arange(len(timeline))
     if timeline.is_moving and replaced is not None:
         stop = np.minimum(replaced, asked.times.begin[timeline.key + 1])

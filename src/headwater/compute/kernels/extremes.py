@@ -10,6 +10,7 @@ from headwater.compute.kernels.sorting import bit_lengths
 NOTHING = np.int64(-(2**63))
 _STEPS = 5
 _BLOCK = 1 << _STEPS
+_CHUNK = 1 << 17  # rows whose temporary arrays stay in the cache
 
 
 def greatest_of_ranges(codes: Int64, low: Int64, high: Int64) -> Int64:
@@ -44,21 +45,27 @@ def greatest_of_covers(codes: Int64, start: Int64, stop: Int64, queries: int) ->
     Each range is covered by two of length 2**k, noted on level k; then every level hands its
     notes down to the next. O(rows + queries * log(queries)).
     """
-    used = np.flatnonzero(start < stop)
-    codes, start, stop = codes[used], start[used], stop[used]
-    level = bit_lengths(stop - start) - 1
-    levels = int(level.max(initial=0)) + 1
+    levels = int((stop - start).max(initial=1)).bit_length()
     notes: Int64 = np.full((levels, queries), NOTHING, dtype=np.int64)
-    flat = notes.reshape(-1)
-    level_start = level * queries
-    np.maximum.at(flat, level_start + start, codes)
-    np.maximum.at(flat, level_start + stop - (np.int64(1) << level), codes)
+    for begin in range(0, len(codes), _CHUNK):
+        part = slice(begin, begin + _CHUNK)
+        _note(notes, codes[part], start[part], stop[part])
     for step in range(levels - 1, 0, -1):
         upper, lower, half = notes[step], notes[step - 1], 1 << (step - 1)
         np.maximum(lower, upper, out=lower)
         np.maximum(lower[half:], upper[: queries - half], out=lower[half:])
     found: Int64 = notes[0]
     return found
+
+
+def _note(notes: Int64, codes: Int64, start: Int64, stop: Int64) -> None:
+    """Note the code of each row on the level of its length, at both ends of its range."""
+    used = np.flatnonzero(start < stop)
+    codes, start, stop = codes[used], start[used], stop[used]
+    level = bit_lengths(stop - start) - 1
+    flat, base = notes.reshape(-1), level * notes.shape[1]
+    np.maximum.at(flat, base + start, codes)
+    np.maximum.at(flat, base + stop - (np.int64(1) << level), codes)
 
 
 def _look(found: Int64, reach: Int64, at: Int64, low: Int64, last: Int64) -> None:

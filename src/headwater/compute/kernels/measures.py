@@ -38,6 +38,10 @@ class Measure:
         return self.seen.counts()
 
     @cached_property
+    def ends(self) -> tuple[Int64, Int64]:
+        return self.seen.ends()
+
+    @cached_property
     def given(self) -> Values:
         if self.values is None:
             raise ComputeError("this aggregate needs values; only count(*) goes without")
@@ -142,11 +146,11 @@ def _count_distinct(measured: Measure) -> Column:
 
 
 def _first(measured: Measure) -> Column:
-    return measured.any(measured.pick(measured.seen.ends()[0]))
+    return measured.any(measured.pick(measured.ends[0]))
 
 
 def _last(measured: Measure) -> Column:
-    return measured.any(measured.pick(measured.seen.ends()[1]))
+    return measured.any(measured.pick(measured.ends[1]))
 
 
 def _quantile_disc(measured: Measure, fraction: float) -> Column:

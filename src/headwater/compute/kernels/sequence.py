@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from headwater.compute.kernels.measures import Measure, measure, row_mask
+from headwater.compute.kernels.ranges import Ranges
 from headwater.compute.kernels.replay import Replay, replay
 from headwater.compute.kernels.rows import Aggregation, Bool, Column, Int64, Lists, Values
-from headwater.compute.kernels.seen import Ranges, Seen
+from headwater.compute.kernels.seen import Seen
 from headwater.compute.kernels.smoothing import smooth
 from headwater.compute.kernels.sorting import run_begins
 

@@ -70,10 +70,10 @@ def to_codes(values: Values) -> Int64:
     """Integers that sort as the values do: NaN greatest and one, -0.0 as 0.0, false < true."""
     if values.dtype.kind != "f":
         return values.astype(np.int64)
-    floats = values.astype(np.float64) + 0.0
-    missing = np.isnan(floats)
-    if missing.any():
-        floats[missing] = np.nan
+    floats = values.astype(np.float64)
+    floats += 0.0
+    if len(floats) and np.isnan(floats.max()):
+        floats[np.isnan(floats)] = np.nan
     return _flip(floats.view(np.int64))
 
 
@@ -81,12 +81,17 @@ def from_codes(codes: Int64, dtype: np.dtype[Any]) -> Values:
     """The values of codes that `to_codes` made of values of this type."""
     if dtype.kind != "f":
         return codes.astype(dtype)
-    floats: Float64 = _flip(codes).view(np.float64)
+    floats: Float64 = _flip(codes.copy()).view(np.float64)
     return floats.astype(dtype)
 
 
 def _flip(bits: Int64) -> Int64:
-    return bits ^ ((bits >> 63) & _MAGNITUDE)
+    """Turn the order of the bits of negative numbers round, in place; doing it twice undoes it."""
+    if len(bits) and bits.min() < 0:
+        signs = bits >> 63
+        signs &= _MAGNITUDE
+        bits ^= signs
+    return bits
 
 
 def starts_of_runs(*columns: Int64) -> Bool:
@@ -108,3 +113,22 @@ def ranges(starts: Int64, counts: Int64) -> Int64:
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     return np.arange(total) + np.repeat(starts - ends + counts, counts)
+
+
+def prefix_sums(numbers: Int64 | Bool) -> Int64:
+    """The sum of all numbers before each place, modulo 2**64, one more than the numbers."""
+    found = np.zeros(len(numbers) + 1, dtype=np.int64)
+    np.cumsum(numbers, out=found[1:])
+    return found
+
+
+def first_behind(edge: Int64, rows: int) -> Int64:
+    """For each row the first of the edges, which never fall, that lies behind the row."""
+    return np.cumsum(np.bincount(edge, minlength=rows + 1)[:rows])
+
+
+def count_spans(start: Int64, stop: Int64, queries: int) -> Int64:
+    """How many of the spans [start, stop) hold each query; empty ones count nothing."""
+    begun = np.bincount(start, minlength=queries + 1)
+    begun -= np.bincount(stop, minlength=queries + 1)
+    return np.cumsum(begun[:queries])

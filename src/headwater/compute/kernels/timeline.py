@@ -80,7 +80,9 @@ class Timeline:
         row = order_by(key, order)
         begin = begins(key, keys)
         row = row if chosen is None else chosen[row]
-        event_time, available_at = rows.event_time[row], rows.available_at[row]
+        event_time = rows.event_time[row]
+        is_same = rows.available_at is rows.event_time
+        available_at = event_time if is_same else rows.available_at[row]
         times = KeyedTimes.of(begin, event_time)
         replaced_at, is_moving = _versions(rows, row, event_time, available_at)
         return cls(row, times, available_at, replaced_at, is_moving)
@@ -98,7 +100,11 @@ class Timeline:
 
     def has_late_rows(self, slack: int) -> bool:
         """Whether a row became known later than `slack` after its event time."""
-        return bool((self.available_at > _later(self.times.time, slack)).any())
+        known, happened = self.available_at, self.times.time
+        if known is happened:
+            return False
+        late = np.flatnonzero(known > happened)
+        return bool((known[late] > _later(happened[late], slack)).any())
 
 
 def edges(frame: Frame, times: Int64) -> tuple[Int64 | None, Int64]:
@@ -135,11 +141,6 @@ def window_ranges(timeline: Timeline, asked: Asked, frames: Sequence[Frame]) -> 
         else:
             low[place] = timeline.times.before(asked.key, left)
     return low, high
-
-
-def first_queries(edge: Int64, rows: int) -> Int64:
-    """For each row the first query whose edge lies behind the row; edges never fall."""
-    return np.cumsum(np.bincount(edge, minlength=rows + 1)[:rows])
 
 
 def known_spans(timeline: Timeline, asked: Asked) -> tuple[Int64, Int64 | None]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headwater.compute.kernels.covers import Cover, Covers
 from headwater.compute.kernels.measures import Measure, measure, row_mask
+from headwater.compute.kernels.ranges import Ranges
 from headwater.compute.kernels.rows import (
     Aggregation,
     Column,
@@ -17,14 +19,16 @@ from headwater.compute.kernels.rows import (
     Queries,
     Rows,
 )
-from headwater.compute.kernels.seen import Cover, Covers, Ranges, Seen
+from headwater.compute.kernels.seen import Seen
+from headwater.compute.kernels.sorting import first_behind
 from headwater.compute.kernels.timeline import (
     Asked,
     Timeline,
-    first_queries,
     known_spans,
     window_ranges,
 )
+
+_MANY = 0.5  # share of rows seen by any query from which on leaving out the others costs more
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +63,12 @@ def aggregate(
     """
     asked = Asked.of(queries, rows.key)
     timeline = Timeline.of(rows, asked.keys, asked.wanted())
-    seen = _seen(timeline, asked, [frame for frame, _ in frames])
+    seen, rows_seen = _seen(timeline, asked, [frame for frame, _ in frames])
     found: dict[tuple[int, int], Column | Lists] = {}
     for wanted in _grouped(_all_wanted(frames), lambda one: id(one.ask.valid)):
-        mask = row_mask(wanted[0].ask.valid, timeline.row)
+        mask = row_mask(wanted[0].ask.valid, rows_seen)
         kept = seen if mask is None else seen.keep(mask)
-        row = timeline.row if mask is None else timeline.row[mask]
+        row = rows_seen if mask is None else rows_seen[mask]
         for group in _grouped(wanted, _Wanted.input):
             found.update(_answers(group, kept, row, asked.place))
     return [
@@ -88,18 +92,28 @@ def _grouped(wanted: list[_Wanted], by: Callable[[_Wanted], Hashable]) -> list[l
     return list(found.values())
 
 
-def _seen(timeline: Timeline, asked: Asked, frames: Sequence[Frame]) -> Seen:
+def _seen(timeline: Timeline, asked: Asked, frames: Sequence[Frame]) -> tuple[Seen, Int64]:
+    """What the windows see, and where each of its rows stands in the caller's rows."""
     low, high = window_ranges(timeline, asked, frames)
     slack = 1 + min((frame.offset for frame in frames), default=0)
     if timeline.replaced_at is None and not timeline.has_late_rows(slack):
-        return Ranges(low, high, asked.key, timeline.begin)
+        return Ranges(low, high, asked.key, timeline.begin), timeline.row
     known, replaced = known_spans(timeline, asked)
+    starts: dict[int, Int64] = {}
     covers = []
-    for below, above in zip(low, high, strict=True):
-        start = np.maximum(first_queries(above, len(timeline)), known)
-        stop = first_queries(below, len(timeline))
-        covers.append(Cover.of(start, stop if replaced is None else np.minimum(stop, replaced)))
-    return Covers(covers, asked.key, timeline.begin)
+    for frame, below, above in zip(frames, low, high, strict=True):
+        if frame.offset not in starts:
+            starts[frame.offset] = np.maximum(first_behind(above, len(timeline)), known)
+        stop = first_behind(below, len(timeline))
+        if replaced is not None:
+            np.minimum(stop, replaced, out=stop)
+        start = starts[frame.offset]
+        covers.append(Cover(start, np.maximum(start, stop, out=stop)))
+    seen = Covers(covers, asked.key, timeline.begin)
+    used = seen.used()
+    if np.count_nonzero(used) > _MANY * len(used):
+        return seen, timeline.row
+    return seen.keep(used), timeline.row[used]
 
 
 def _answers(
