@@ -106,6 +106,9 @@ class Online:
         past = [fact for fact in rows if fact.event_time <= cut]
         stored = self._rows.get((view.name, key))
         if not past:
+            # Its only row may have been corrected to a time that is still to come.
+            if stored is not None and stored.available_at <= cut:
+                del self._rows[view.name, key]
             return
         if stored is None or stored.available_at <= cut or stored.order <= past[-1].order:
             self._rows[view.name, key] = past[-1]

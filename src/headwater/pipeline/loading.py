@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,31 +16,17 @@ import pyarrow as pa
 
 from headwater.compute.latest import LatestPart
 from headwater.compute.values import whole
-from headwater.errors import ConflictError
 from headwater.expressions.analyzed import AnalyzedView
 from headwater.offline.layout import TIMESTAMP
 from headwater.online.codec import Layout, encode_delete, encode_keys
 from headwater.online.sorted_load import SortedLoad
 from headwater.online.store import OnlineStore
 from headwater.pipeline.checking import Gate
+from headwater.pipeline.marks import Evaluation, Tombstones
 
 WRITE_ROWS = 50_000
 FLUSH_ROWS = 500_000
 _EVENT_TIME, _KNOWN_AT = "_event_time", "_known_at"
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What one run evaluates: a view at `instant`, from what is known by `cut` (microseconds).
-
-    `published` is the instant of the run before, None for the first one.
-    """
-
-    view: AnalyzedView
-    instant: int
-    cut: int
-    published: int | None
-    snapshot: str
 
 
 class RunLoad:
@@ -63,6 +48,7 @@ class RunLoad:
         self._gate = gate
         self._layout = Layout((f.name, f.dtype) for f in run.view.stored_features)
         revision = run.view.revision
+        self._tombstones = Tombstones(store, project, revision)
         self._values = SortedLoad(store, project, revision, folder=folder)
         self._deletes = SortedLoad(store, project, revision, folder=folder)
         self._open = ExitStack()
@@ -98,7 +84,9 @@ class RunLoad:
     def flush(self) -> None:
         """Write what was taken."""
         done = self._values.flush()
-        self._deletes.flush()
+        if self._deletes.pending:
+            self._tombstones.expect(self._run.cut)
+            self._deletes.flush()
         self.written += done.written
         self.ahead += len(done.rejected)
 
@@ -139,43 +127,3 @@ def _keys(batch: pa.RecordBatch, view: AnalyzedView) -> tuple[list[bytes], pa.Re
 
 _NO_KEY = msgspec.msgpack.encode(())
 """The key of a view without an entity."""
-
-
-@dataclass(frozen=True)
-class Mark:
-    """How many parts of a run are in the store, kept beside the rows, so that a run can go on."""
-
-    online: OnlineStore
-    project: str
-    run: Evaluation
-    total: int
-
-    @property
-    def _name(self) -> str:
-        return f"run/{self.run.view.revision}"
-
-    def _content(self, done: int) -> bytes:
-        return msgspec.msgpack.encode([self.run.instant, self.run.snapshot, self.total, done])
-
-    def done(self) -> int:
-        """The parts that an unfinished run of the same instant and snapshot has written."""
-        kept = self.online.get_document(self.project, self._name)
-        if kept is None:
-            return 0
-        instant, snapshot, total, done = msgspec.msgpack.decode(kept)
-        same = (instant, snapshot, total) == (self.run.instant, self.run.snapshot, self.total)
-        return int(done) if same else 0
-
-    def set(self, done: int) -> None:
-        self._put(self._content(done))
-
-    def clear(self) -> None:
-        self._put(None)
-
-    def _put(self, new: bytes | None) -> None:
-        expected = self.online.get_document(self.project, self._name)
-        try:
-            self.online.put_document(self.project, self._name, new, expected)
-        except ConflictError:
-            # Another run of the same view moves the mark. The one that resumes looks whose it is.
-            return

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from headwater.compute.fetch import last_change
@@ -23,7 +23,8 @@ from headwater.offline.quarantine import Quarantine
 from headwater.online.codec import from_micros
 from headwater.online.store import ALLOWED_SKEW, OnlineStore
 from headwater.pipeline.checking import Gate, set_aside_timeless
-from headwater.pipeline.loading import Evaluation, Mark, RunLoad
+from headwater.pipeline.loading import RunLoad
+from headwater.pipeline.marks import Evaluation, Mark, Tombstones
 from headwater.pipeline.runs import RunReport, is_settled, recorded
 from headwater.registry.kinds import now_us
 from headwater.registry.store import Registry
@@ -74,7 +75,7 @@ class Materializer:
         targets = self._chosen(names)
         with ThreadPoolExecutor(max_workers=max(1, min(workers, len(targets)))) as pool:
             jobs = [pool.submit(self._run, target, clock, on_progress) for target in targets]
-        return _results(jobs)
+        return [job.result() for job in jobs]
 
     def _chosen(self, names: Sequence[str] | None) -> list[Target]:
         if names is None:
@@ -107,8 +108,7 @@ class Materializer:
             done = self._parts(target.reader, run, report, on_progress)
             self.online.publish(self.project, run.view.revision, run.instant)
             note(rows=done.rows, published_at=now_us())
-        # From here on no earlier run may write, so what it would bring back needs no tombstone.
-        self.online.sweep(self.project, run.view.revision, run.cut)
+        Tombstones(self.online, self.project, run.view.revision).sweep(run.cut)
         return replace(done, seconds=time.monotonic() - began)
 
     def _evaluation(self, target: Target, clock: int) -> Evaluation:
@@ -192,7 +192,3 @@ def snapshot_of(reader: Reader, view: AnalyzedView) -> str:
         return reader.engine.snapshot(view.source)
     parts = {snapshot_of(reader, reader.project.views[name]) for name in view.inputs}
     return "+".join(sorted(parts))
-
-
-def _results(jobs: Sequence[Future[RunReport]]) -> list[RunReport]:
-    return [job.result() for job in jobs]

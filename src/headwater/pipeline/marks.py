@@ -1,0 +1,102 @@
+"""What runs leave beside their rows in the online store, so that others can go on from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from headwater.errors import ConflictError
+from headwater.expressions.analyzed import AnalyzedView
+from headwater.online.store import OnlineStore
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one run evaluates: a view at `instant`, from what is known by `cut` (microseconds).
+
+    `published` is the instant of the run before, None for the first one.
+    """
+
+    view: AnalyzedView
+    instant: int
+    cut: int
+    published: int | None
+    snapshot: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How many parts of a run are in the store, so that one that was cut short can go on."""
+
+    online: OnlineStore
+    project: str
+    run: Evaluation
+    total: int
+
+    @property
+    def _name(self) -> str:
+        return f"run/{self.run.view.revision}"
+
+    def _content(self, done: int) -> bytes:
+        return msgspec.msgpack.encode([self.run.instant, self.run.snapshot, self.total, done])
+
+    def done(self) -> int:
+        """The parts that an unfinished run of the same instant and snapshot has written."""
+        kept = self.online.get_document(self.project, self._name)
+        if kept is None:
+            return 0
+        instant, snapshot, total, done = msgspec.msgpack.decode(kept)
+        same = (instant, snapshot, total) == (self.run.instant, self.run.snapshot, self.total)
+        return int(done) if same else 0
+
+    def set(self, done: int) -> None:
+        _replace(self.online, self.project, self._name, self._content(done))
+
+    def clear(self) -> None:
+        _replace(self.online, self.project, self._name, None)
+
+
+@dataclass(frozen=True)
+class Tombstones:
+    """Whether a revision may hold tombstones: to look for them means to read all of its rows."""
+
+    online: OnlineStore
+    project: str
+    revision: str
+
+    @property
+    def _name(self) -> str:
+        return f"tombstones/{self.revision}"
+
+    def expect(self, cut: int) -> None:
+        """Say, before they are written, that there are tombstones of a run with that cut."""
+        known = self._latest()
+        if known is None or known < cut:
+            _replace(self.online, self.project, self._name, msgspec.msgpack.encode(cut))
+
+    def sweep(self, cut: int) -> int:
+        """Remove those of runs before the one that is complete at `cut`; returns their number.
+
+        From then on no earlier run may write, so nothing that they hold back can come.
+        """
+        latest = self._latest()
+        if latest is None:
+            return 0
+        swept = self.online.sweep(self.project, self.revision, cut)
+        if latest < cut:
+            _replace(self.online, self.project, self._name, None)
+        return swept
+
+    def _latest(self) -> int | None:
+        kept = self.online.get_document(self.project, self._name)
+        return None if kept is None else msgspec.msgpack.decode(kept, type=int)
+
+
+def _replace(online: OnlineStore, project: str, name: str, new: bytes | None) -> None:
+    expected = online.get_document(project, name)
+    try:
+        online.put_document(project, name, new, expected)
+    except ConflictError:
+        # Two runs of one view at once: whichever resumes looks whose mark it is.
+        return
