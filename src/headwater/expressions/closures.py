@@ -10,6 +10,7 @@ from typing import Any
 from headwater.errors import ExpressionError
 from headwater.expressions.casts import caster
 from headwater.expressions.functions import SCALAR_FUNCTIONS, SEQUENCE_FUNCTIONS, Row
+from headwater.expressions.functions.declare import Constant
 from headwater.expressions.functions.times import from_microseconds
 from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node
 
@@ -29,11 +30,11 @@ def compile_row(node: Node, names: Sequence[str]) -> Row:
 def _compile(node: Node, places: dict[str, int]) -> Row:
     match node:
         case Literal():
-            return _constant(constant(node))
+            return Constant(constant(node))
         case Column():
             return _column(node.name, places)
         case Cast():
-            return _strict_1(caster(node.dtype, is_try=node.is_try), _compile(node.arg, places))
+            return _strict_1(_caster(node), _compile(node.arg, places))
         case Case():
             return _case(node, places)
         case Aggregate():
@@ -54,8 +55,10 @@ def constant(node: Literal) -> Any:
     return bytes.fromhex(str(value)) if node.dtype == "bytes" else value
 
 
-def _constant(value: Any) -> Row:
-    return lambda _: value
+def _caster(node: Cast) -> Callable[[Any], Any]:
+    text = isinstance(node.arg, Call) and node.arg.name == "number_text"
+    # of anything but a text, the builtin does it faster
+    return caster(node.dtype, is_try=node.is_try) if text or node.dtype != "float64" else float
 
 
 def _column(name: str, places: dict[str, int]) -> Row:
@@ -90,7 +93,18 @@ def _strict_1(f: Callable[..., Any], arg: Row) -> Row:
     return run
 
 
+def _strict_1_with(f: Callable[..., Any], left: Row, y: Any) -> Row:
+    def run(row: Sequence[Any]) -> Any:
+        x = left(row)
+        return None if x is None else f(x, y)
+
+    return run
+
+
 def _strict_2(f: Callable[..., Any], left: Row, right: Row) -> Row:
+    if isinstance(right, Constant) and right.value is not None:
+        return _strict_1_with(f, left, right.value)
+
     # both sides are computed before either is tested: an error in one is an error on every engine
     def run(row: Sequence[Any]) -> Any:
         x, y = left(row), right(row)
@@ -115,7 +129,7 @@ def _eager(f: Callable[..., Any], args: Sequence[Row]) -> Row:
 
 
 def _case(node: Case, places: dict[str, int]) -> Row:
-    run: Row = _constant(None) if node.otherwise is None else _compile(node.otherwise, places)
+    run: Row = Constant(None) if node.otherwise is None else _compile(node.otherwise, places)
     for test, value in reversed(node.branches):
         run = _branch(_compile(test, places), _compile(value, places), run)
     return run

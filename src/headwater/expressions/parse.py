@@ -19,6 +19,7 @@ from headwater.expressions.walk import children, walk
 MAX_LENGTH = 20_000
 # deeper trees would meet the interpreter's limit of recursion
 MAX_DEPTH = 100
+_TOO_DEEP = "the expression is nested too deeply; make a part of it a feature of its own"
 _STATEMENTS = frozenset(
     "ALTER ATTACH CALL COPY CREATE DELETE DESCRIBE DETACH DROP EXECUTE EXPLAIN EXPORT FROM GRANT "  # noqa: SIM905
     "IMPORT INSERT INSTALL LOAD MERGE PRAGMA PREPARE RESET REVOKE ROLLBACK SELECT SET SHOW "
@@ -53,15 +54,12 @@ def parse(sql: str, where: str) -> Node:
     """
     try:
         tree = Converter().convert(_read(sql))
-        if _depth(tree) > MAX_DEPTH:
-            raise RecursionError
+        _check_depth(tree)
         _check_nesting(tree)
     except Refused as refused:
         raise ExpressionError(f"{where}: {refused}") from None
     except RecursionError:
-        raise ExpressionError(
-            f"{where}: the expression is nested too deeply; make a part of it a feature of its own"
-        ) from None
+        raise ExpressionError(f"{where}: {_TOO_DEEP}") from None
     return tree
 
 
@@ -103,13 +101,14 @@ def _syntax_error(details: dict[str, Any]) -> str:
     return f"{text} unexpected '{near}'{hint}"
 
 
-def _depth(tree: Node) -> int:
+def _check_depth(tree: Node) -> None:
     depth = 0
     level: Sequence[Node] = (tree,)
     while level:
         depth += 1
         level = [child for node in level for child in children(node)]
-    return depth
+    if depth > MAX_DEPTH:
+        raise Refused(_TOO_DEEP)
 
 
 def _check_nesting(tree: Node) -> None:

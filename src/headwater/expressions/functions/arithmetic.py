@@ -43,7 +43,8 @@ def multiply(a: Any, b: Any) -> Any:
 
 
 def divide(a: float, b: float) -> float:
-    if b != 0.0:
+    if b:
+        # int / int would be rounded once, DuckDB rounds the operands first
         return float(a) / float(b)
     if a != a or a == 0.0:  # noqa: PLR0124  (NaN is the value that differs from itself)
         return NAN
@@ -119,12 +120,15 @@ ARITHMETIC = (
     ),
     Function(
         "divide",
-        ("float64", "float64"),
+        ("N", "N"),
         "float64",
         "Quotient as float64, of integers too. x / 0 is an infinity, 0 / 0 is NaN.",
         divide,
         (
             ((7.0, 2.0), 3.5),
+            ((7, 2), 3.5),
+            ((2**63 - 1, 3), 3.0744573456182584e18),
+            ((1, 0), INF),
             ((1.0, 0.0), INF),
             ((1.0, -0.0), -INF),
             ((0.0, 0.0), NAN),

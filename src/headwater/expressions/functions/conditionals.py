@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from headwater.expressions.functions.declare import Function, Row
+from headwater.expressions.functions.declare import Constant, Function, Row
 from headwater.expressions.functions.logic import equal, less
 
 NAN = math.nan
@@ -31,6 +31,19 @@ def build_coalesce(args: Sequence[Row]) -> Row:
 
 def null_if(a: Any, b: Any) -> Any:
     return None if a is not None and b is not None and equal(a, b) else a
+
+
+def build_null_if(args: Sequence[Row]) -> Row:
+    first, second = args
+    if not isinstance(second, Constant) or second.value is None:
+        return lambda row: null_if(first(row), second(row))
+    unwanted = second.value
+
+    def run(row: Sequence[Any]) -> Any:
+        value = first(row)
+        return None if value == unwanted else value
+
+    return run
 
 
 def least(*values: Any) -> Any:
@@ -69,6 +82,7 @@ CONDITIONALS = (
         null_if,
         (((1, 1), None), ((1, 2), 1), ((1, None), 1), ((None, 1), None), ((NAN, NAN), None)),
         strict=False,
+        build=build_null_if,
     ),
     Function(
         "least",

@@ -89,4 +89,16 @@ class AggregateFunction:
         return self.takes[position].removesuffix("?")
 
 
+class Constant:
+    """The closure of a constant, which those around it may recognise."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __call__(self, row: Sequence[Any]) -> Any:  # noqa: ARG002
+        return self.value
+
+
 CANNOT = object()

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from headwater.expressions.functions.declare import Function, Row
+from headwater.expressions.functions.declare import Constant, Function, Row
 
 NAN = math.nan
 INF = math.inf
@@ -52,6 +52,24 @@ def contained(x: Any, *among: Any) -> bool | None:
     if any(item is not None and equal(x, item) for item in among):
         return True
     return None if None in among else False
+
+
+def build_in(args: Sequence[Row]) -> Row:
+    first, *others = args
+    if not all(isinstance(item, Constant) for item in others):
+        return lambda row: contained(*[arg(row) for arg in args])
+    values = [item.value for item in others if isinstance(item, Constant)]
+    among = frozenset(value for value in values if value is not None)
+    missing = None if None in values else False
+
+    def run(row: Sequence[Any]) -> bool | None:
+        x = first(row)
+        if x is None:
+            return None
+        return True if x in among else missing
+
+    # constants hold no NaN, which a set wouldn't find
+    return run
 
 
 def negated(a: bool) -> bool:  # noqa: FBT001
@@ -153,6 +171,7 @@ LOGIC = (
         ),
         text="({0} IN ({1*}))",
         strict=False,
+        build=build_in,
     ),
     Function(
         "is_null",
