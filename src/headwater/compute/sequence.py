@@ -82,13 +82,36 @@ def sequence_rows(  # noqa: PLR0917
     facts = read_facts(engine, scan, wanted)
     if not features:
         return SequenceRows(facts.rows, facts.row_id, {})
-    run = replay(facts.rows)
+    run = replay(facts.rows, look_back(features))
     emitted = np.flatnonzero(run.emit)
     stage = _Stage.of(engine, facts, run, needed)
     kept = pa.array(emitted)
     columns = {f.name: whole(stage.feature(f).take(kept)) for f in features}
     rows = _emitted(facts.rows, run, emitted)
     return SequenceRows(rows, facts.row_id[run.row[emitted]], columns)
+
+
+def look_back(features: Sequence[AnalyzedFeature]) -> int | None:
+    """How many rows before a changed one its new value may depend on; None is all of them.
+
+    A smoothed value carries its state on, so it looks back no further than its argument.
+    """
+    furthest = 0
+    for feature in features:
+        if feature.tree is None:
+            return None
+        rows = feature.feature.rows or 1
+        furthest = max(furthest, rows - 1, _look_back(feature.tree, rows))
+    return furthest
+
+
+def _look_back(node: Node, rows: int) -> int:
+    inner = max((_look_back(child, rows) for child in children(node)), default=0)
+    if isinstance(node, Aggregate):
+        return rows - 1 + inner
+    if isinstance(node, Call) and node.name == "lag":
+        return _constant(node, 1, 1) + inner
+    return inner
 
 
 def _emitted(rows: Rows, run: Replay, emitted: Ints) -> Rows:
@@ -111,6 +134,7 @@ class _Stage:
 
     engine: DuckDBEngine
     segment: Ints
+    origin: Ints
     ordinal: Ints
     columns: dict[str, pa.Array]
 
@@ -118,7 +142,7 @@ class _Stage:
     def of(cls, engine: DuckDBEngine, facts: Facts, run: Replay, names: Sequence[str]) -> _Stage:
         rows = pa.array(run.row)
         columns = {name: whole(facts.columns[f"column {name}"].take(rows)) for name in names}
-        return cls(engine, run.segment, _ordinal(run.segment), columns)
+        return cls(engine, run.segment, run.origin, _ordinal(run.segment), columns)
 
     def feature(self, feature: AnalyzedFeature) -> pa.Array:
         """The feature's values, one a replayed row."""
@@ -153,7 +177,7 @@ class _Stage:
         size = _constant(node, 1, None)
         alpha = 2 / (size + 1) if node.name == "ema" else 1 / size
         values = encoded.values.astype(np.float64)
-        found = smooth(self.segment, values, encoded.valid, size, alpha)
+        found = smooth(self.segment, values, encoded.valid, size, alpha, origin=self.origin)
         return pa.array(found.values, mask=None if found.valid is None else ~found.valid)
 
     def _lag(self, node: Call, column: pa.ChunkedArray) -> pa.Array:
