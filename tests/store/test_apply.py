@@ -1,0 +1,332 @@
+"""Plan and apply through the facade, and what they do to training sets and to serving (C14, C15)."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from headwater import (
+    Entity,
+    Feature,
+    FeatureService,
+    FeatureStore,
+    FeatureView,
+    Range,
+    ValidationRule,
+)
+from headwater.errors import ConflictError, DefinitionError, NotFoundError, NotSupportedError
+from store import shop
+from store.shop import day, event, view
+
+ROWS = [
+    event("a", day(0, 1), amount=1.0),
+    event("a", day(0, 2), amount=2.0, kind="click"),
+    event("b", day(0, 3), amount=4.0),
+]
+NOON = day(0, 12)
+
+
+def served(store: FeatureStore, *features: str, user: str = "a") -> list:
+    found = store.get_online_features(list(features), [{"user_id": user}]).to_dict()["values"]
+    return [found[name.partition("@")[0]][0] for name in features]
+
+
+def trained(store: FeatureStore, *features: str, at: int = NOON) -> list:
+    row = store.get_historical_features(shop.spine(["a"], [at]), list(features)).to_arrow()
+    return [row[name.partition("@")[0]][0].as_py() for name in features]
+
+
+def total(expression: str = "sum(amount)", *more: Feature, **given) -> FeatureView:
+    feature = Feature("total", expression, window="1d", **given)
+    return view("totals", [feature, *more], update_frequency="hourly")
+
+
+def version(store: FeatureStore, feature: str) -> str:
+    return store.show("feature", feature)["versions"][0]["version"]
+
+
+def test_applying_twice_says_no_changes(make):
+    store = make(ROWS)
+    first = store.apply([shop.activity(), shop.latest()])
+    again = store.apply([shop.latest(), shop.activity()])
+    assert (first.changed, first.generation) == (True, 1)
+    assert (again.changed, again.generation, again.summary) == (False, 1, "no changes")
+    plan = make().plan([shop.activity(), shop.latest()])
+    assert not plan.has_changes
+    assert "no changes" in str(plan)
+
+
+def test_what_an_apply_does_not_name_stays(make):
+    store = make(ROWS)
+    store.apply([shop.activity()])
+    store.apply([shop.latest()])
+    assert {row["name"] for row in store.list("views")} == {"activity", "latest"}
+    assert store.plan([shop.latest()]).has_changes is False
+
+
+def test_prune_removes_what_is_not_given(make):
+    store = make(ROWS)
+    store.apply([shop.activity(), shop.latest()])
+    store.apply([shop.latest()], prune=True)
+    assert {row["name"] for row in store.list("views")} == {"latest"}
+    with pytest.raises(NotFoundError, match="'clicks_1d' was removed; its last version was 1.0.0"):
+        store.get_historical_features(shop.spine(["a"], [NOON]), ["clicks_1d"])
+    with pytest.raises(NotFoundError, match="clicks_1d"):
+        served(store, "clicks_1d")
+
+
+def test_a_feature_that_comes_back_goes_on_with_its_numbers(make):
+    store = make(ROWS)
+    store.apply([shop.latest(), total()])
+    store.apply([shop.latest()], prune=True)
+    assert store.apply([total("sum(amount) + 1")]).changed
+    assert version(store, "total") == "2.0.0"
+
+
+def test_a_plan_that_is_out_of_date_is_a_conflict(make):
+    store = make(ROWS)
+    mine, yours = store.plan([shop.activity()]), store.plan([shop.latest()])
+    make().apply(yours)
+    with pytest.raises(ConflictError, match=r"(?s)generation 0.*plan again.*generation 1 by") as told:
+        store.apply(mine)
+    assert told.value.retryable
+    assert {row["name"] for row in store.list("views")} == {"latest"}
+    store.apply(store.plan([shop.activity()]))
+    assert {row["name"] for row in store.list("views")} == {"activity", "latest"}
+
+
+def test_a_plan_that_is_applied_already_changes_nothing(make):
+    store = make(ROWS)
+    plan = store.plan([shop.latest()])
+    assert store.apply(plan).changed
+    assert make().apply(plan).changed is False
+
+
+def test_a_description_makes_no_version(make):
+    store = make(ROWS)
+    store.apply([total(), shop.latest()])
+    store.apply([total(description="what was spent", owner="ann", tags=["money"])])
+    assert version(store, "total") == "1.0.0"
+    assert store.show("feature", "total")["description"] == "what was spent"
+    assert len(store.show("feature", "total")["versions"]) == 1
+
+
+def test_a_default_is_a_version_without_new_data(make):
+    store = make(ROWS)
+    store.apply([shop.latest(), total()])
+    store.materialize(until=NOON)
+    revision = store.show("view", "totals")["revision"]
+    plan = store.plan([total(default=-1.0)])
+    assert plan.backfills == ()
+    store.apply(plan)
+    assert version(store, "total") == "1.1.0"
+    assert store.show("view", "totals")["revision"] == revision
+    assert served(store, "total") == [3.0]
+    assert served(store, "total", user="nobody") == [-1.0]
+    spine = shop.spine(["nobody"], [NOON])
+    found = store.get_historical_features(spine, ["total"]).to_arrow()
+    assert found["total"].to_pylist() == [-1.0]
+
+
+def test_a_ttl_is_a_version_without_new_data(make):
+    store = make(ROWS)
+    store.apply([shop.latest()])
+    store.materialize(until=NOON)
+    plan = store.plan([shop.latest(ttl="1h")])
+    assert plan.backfills == ()
+    store.apply(plan)
+    assert version(store, "last_amount") == "1.1.0"
+    found = store.get_online_features(["last_kind"], [{"user_id": "a"}]).to_dict()
+    assert found["statuses"]["last_kind"] == ["OUTSIDE_MAX_AGE"]
+    assert trained(store, "last_kind", at=day(0, 2.5)) == ["click"]
+    assert trained(store, "last_kind") == [None]
+    assert trained(store, "last_kind@1.0.0") == ["click"]
+
+
+def test_both_versions_of_a_default_are_served_from_one_row(make):
+    store = make(ROWS)
+    pinned = FeatureService("model", ["total@1.0.0"])
+    store.apply([total(default=5.0), pinned])
+    store.materialize(until=NOON)
+    store.apply([total(default=7.0)])
+    assert served(store, "total", user="zz") == [7.0]
+    found = store.get_online_features("model", [{"user_id": "zz"}]).to_dict()
+    assert found["values"]["total"] == [5.0]
+    assert trained(store, "total@1.0.0") == [3.0]
+
+
+def test_another_expression_is_a_major_version_and_the_old_one_stays_readable(make):
+    store = make(ROWS)
+    store.apply([total()])
+    store.materialize(until=NOON)
+    plan = store.plan([total("sum(amount * 10)")])
+    (change,) = plan.features
+    assert (change.bump, change.old_version, change.new_version) == ("major", "1.0.0", "2.0.0")
+    assert [backfill.view for backfill in plan.backfills] == ["totals"]
+    store.apply(plan)
+    assert trained(store, "total") == [30.0]
+    assert trained(store, "total@1.0.0") == [3.0]
+    assert trained(store, "total@2.0.0") == [30.0]
+
+
+def test_a_new_major_version_is_not_served_from_the_old_rows(make):
+    store = make(ROWS)
+    store.apply([total()])
+    store.materialize(until=NOON)
+    store.apply([total("sum(amount * 10)")])
+    found = store.get_online_features(["total"], [{"user_id": "a"}]).to_dict()
+    assert (found["values"]["total"], found["statuses"]["total"]) == ([None], ["NOT_FOUND"])
+    store.materialize(until=NOON)
+    assert served(store, "total") == [30.0]
+
+
+def test_two_versions_of_one_feature_in_one_training_set_need_an_alias(make):
+    from headwater import FeatureRef
+
+    store = make(ROWS)
+    store.apply([total()])
+    store.apply([total("sum(amount * 10)")])
+    refs = ["total", FeatureRef("total@1.0.0", alias="total_before")]
+    found = store.get_historical_features(shop.spine(["a"], [NOON]), refs).to_arrow()
+    assert found.select(["total", "total_before"]).to_pylist() == [
+        {"total": 30.0, "total_before": 3.0}
+    ]
+
+
+def test_a_service_pinned_to_an_old_version_is_served_and_kept_up_to_date(make, tmp_path):
+    store = make(ROWS)
+    store.apply([total(), FeatureService("model", ["total@1.0.0"])])
+    store.materialize(until=NOON)
+    store.apply([total("sum(amount * 10)")])
+    shop.write(tmp_path, [event("a", day(0, 13), amount=8.0)], "events_2.parquet")
+    reports = store.materialize("totals", until=day(0, 15))
+    assert [report.view for report in reports] == ["totals", "totals"]
+    assert len({report.revision for report in reports}) == 2
+    assert served(store, "total") == [110.0]
+    found = store.get_online_features("model", [{"user_id": "a"}]).to_dict()
+    assert found["values"]["total"] == [11.0]
+    assert served(store, "total@1.0.0") == [11.0]
+
+
+def test_a_version_that_nothing_reads_any_more_is_not_run(make):
+    store = make(ROWS)
+    store.apply([total()])
+    store.materialize(until=NOON)
+    store.apply([total("sum(amount * 10)")])
+    assert len(store.materialize(until=NOON)) == 1
+
+
+def test_a_sibling_moves_the_home_and_the_old_rows_serve_until_the_new_are_there(make):
+    store = make(ROWS)
+    store.apply([total()])
+    store.materialize(until=NOON)
+    before = store.show("view", "totals")["revision"]
+    store.apply([total("sum(amount)", Feature("count_1d", "count(*)", window="1d"))])
+    assert store.show("view", "totals")["revision"] != before
+    assert version(store, "total") == "1.0.0"
+    # a row of the old revision has another layout: it must not be read as one of the new
+    assert served(store, "total") == [3.0]
+    found = store.get_online_features(["count_1d"], [{"user_id": "a"}]).to_dict()
+    assert found["statuses"]["count_1d"] == ["NOT_FOUND"]
+    store.materialize(until=day(0, 13))
+    assert served(store, "total", "count_1d") == [3.0, 2]
+
+
+def test_a_sibling_that_goes_leaves_the_others_as_they_are(make):
+    store = make(ROWS)
+    store.apply([total("sum(amount)", Feature("count_1d", "count(*)", window="1d"))])
+    store.materialize(until=NOON)
+    store.apply([total()])
+    assert version(store, "total") == "1.0.0"
+    assert served(store, "total") == [3.0]
+    with pytest.raises(NotFoundError, match="count_1d"):
+        served(store, "count_1d")
+
+
+def test_a_derived_feature_gets_a_major_version_with_its_input(make):
+    store = make(ROWS)
+    twice = FeatureView("twice", entity=shop.USER, features=[Feature("double", "total * 2")])
+    store.apply([total(), twice])
+    store.materialize(until=NOON)
+    assert served(store, "double") == [6.0]
+    plan = store.plan([total("sum(amount * 10)")])
+    assert {change.name: change.bump for change in plan.features} == {
+        "total": "major",
+        "double": "major",
+    }
+    store.apply(plan)
+    assert trained(store, "double") == [60.0]
+    assert trained(store, "double@1.0.0") == [6.0]
+
+
+@pytest.mark.parametrize("ticks", ["real_time", "hourly"])
+def test_a_pinned_derived_version_goes_on_reading_its_inputs_as_they_were(make, tmp_path, ticks):
+    store = make(ROWS)
+    double = Feature("double", "total * 2")
+    twice = FeatureView("twice", entity=shop.USER, features=[double], update_frequency=ticks)
+    store.apply([total(), twice, FeatureService("model", ["double@1.0.0"])])
+    store.materialize(until=NOON)
+    store.apply([total("sum(amount * 10)")])
+    shop.write(tmp_path, [event("a", day(0, 13), amount=8.0)], "events_2.parquet")
+    store.materialize(until=day(0, 15))
+    assert served(store, "double") == [220.0]
+    found = store.get_online_features("model", [{"user_id": "a"}]).to_dict()
+    assert found["values"]["double"] == [22.0]
+
+
+def test_a_rule_makes_a_patch(make):
+    store = make(ROWS)
+    store.apply([total()])
+    store.apply([total(validation_rules=[Range(min=0)])])
+    assert version(store, "total") == "1.0.1"
+
+
+def test_a_rule_that_is_not_built_is_refused_at_plan(make):
+    store = make(ROWS)
+    with pytest.raises(NotSupportedError, match="'total': rule 'uniqueness' can't be checked yet"):
+        store.plan([total(validation_rules=[ValidationRule("uniqueness")])])
+    assert store.list("views") == []
+
+
+def test_a_feature_that_others_read_is_not_removed(make):
+    store = make(ROWS)
+    twice = FeatureView("twice", entity=shop.USER, features=[Feature("double", "total * 2")])
+    store.apply([total(), shop.latest(), twice])
+    with pytest.raises(DefinitionError, match="total"):
+        store.apply([shop.latest(), twice], prune=True)
+    assert len(store.list("views")) == 3
+
+
+def test_a_service_keeps_the_features_that_it_reads(make):
+    store = make(ROWS)
+    service = FeatureService("model", ["total", "last_kind"])
+    store.apply([total(), shop.latest(), service])
+    with pytest.raises(DefinitionError, match="total"):
+        store.apply([shop.latest(), service], prune=True)
+
+
+def test_a_source_without_the_column_is_told_with_the_near_miss(make):
+    store = make(ROWS)
+    with pytest.raises(DefinitionError, match="did you mean 'amount'"):
+        store.apply([total("sum(amout)")])
+    assert store.list("views") == []
+
+
+def test_another_join_key_is_another_view(make):
+    store = make(ROWS)
+    store.apply([total()])
+    kinds = Entity("kind", join_keys={"kind": "string"})
+    store.apply([total("sum(amount)").model_copy(update={"entity": kinds})])
+    assert version(store, "total") == "2.0.0"
+    spine = pa.table({"kind": ["click"], "event_timestamp": [shop.moment(NOON)]})
+    assert store.get_historical_features(spine, ["total"]).to_arrow()["total"][0].as_py() == 2.0
+
+
+def test_services_are_listed_shown_and_removed(make):
+    store = make(ROWS)
+    store.apply([total(), shop.latest(), FeatureService("model", ["total"])])
+    assert [row["name"] for row in store.list("services")] == ["model"]
+    store.apply([total(), shop.latest()], prune=True)
+    assert store.list("services") == []
+    with pytest.raises(NotFoundError):
+        store.get_online_features("model", [{"user_id": "a"}])
