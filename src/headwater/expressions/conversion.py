@@ -152,9 +152,13 @@ class Converter:
         return Call("not", (self.convert(found.this),))
 
     def connect(self, found: Any) -> Node:
-        name = "and" if isinstance(found, exp.And) else "or"
+        kind, name = type(found), "and" if isinstance(found, exp.And) else "or"
+        sides: list[Any] = []
+        while type(found) is kind:  # a long chain leans to the left
+            sides.append(found.args["expression"])
+            found = found.args["this"]
         parts: list[Node] = []
-        for side in (found.args["this"], found.args["expression"]):
+        for side in (found, *reversed(sides)):
             node = self.convert(side)
             same = isinstance(node, Call) and node.name == name
             parts.extend(node.args if same and isinstance(node, Call) else (node,))

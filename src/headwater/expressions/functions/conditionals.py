@@ -17,14 +17,13 @@ def coalesce(*values: Any) -> Any:
 
 
 def build_coalesce(args: Sequence[Row]) -> Row:
-    first, *others = args
-    if not others:
-        return first
-    rest = others[0] if len(others) == 1 else build_coalesce(others)
+    if len(args) != 2:
+        return lambda row: next((x for arg in args if (x := arg(row)) is not None), None)
+    first, second = args
 
     def run(row: Sequence[Any]) -> Any:
         value = first(row)
-        return value if value is not None else rest(row)
+        return value if value is not None else second(row)
 
     return run
 

@@ -89,8 +89,9 @@ def disjunction(*values: bool | None) -> bool | None:
 
 
 def build_and(args: Sequence[Row]) -> Row:
-    first, *others = args
-    second = others[0] if len(others) == 1 else build_and(others)
+    if len(args) != 2:
+        return lambda row: conjunction(*[arg(row) for arg in args])
+    first, second = args
 
     def run(row: Sequence[Any]) -> bool | None:
         a, b = first(row), second(row)
@@ -102,8 +103,9 @@ def build_and(args: Sequence[Row]) -> Row:
 
 
 def build_or(args: Sequence[Row]) -> Row:
-    first, *others = args
-    second = others[0] if len(others) == 1 else build_or(others)
+    if len(args) != 2:
+        return lambda row: disjunction(*[arg(row) for arg in args])
+    first, second = args
 
     def run(row: Sequence[Any]) -> bool | None:
         a, b = first(row), second(row)

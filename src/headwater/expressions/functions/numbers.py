@@ -219,7 +219,7 @@ NUMBERS = (
     ),
     _real(
         "log10",
-        "Logarithm to the base of 10; also written `log`.",
+        "Logarithm to the base of 10.",
         _guarded(math.log10, _LOG_POLE),
         (((1000.0,), 3.0), ((0.0,), -INF), ((-1.0,), NAN)),
         ("log",),
@@ -271,7 +271,7 @@ NUMBERS = (
         "atan2",
         ("float64", "float64"),
         "float64",
-        "Angle of the point with the ordinate y and the abscissa x, `atan2(y, x)`.",
+        "Angle of the point with the ordinate y and the abscissa x.",
         math.atan2,
         (((0.0, 1.0), 0.0), ((1.0, 0.0), math.pi / 2), ((0.0, -1.0), math.pi)),
     ),

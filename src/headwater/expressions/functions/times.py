@@ -221,7 +221,7 @@ TIMES = (
         "date_diff",
         (f"'{DIFFERENCES}'", "timestamp", "timestamp"),
         "int64",
-        "Number of boundaries of the part between two times, `date_diff(part, from, to)`.",
+        "Number of boundaries of the part between two times.",
         date_diff,
         (
             (("day", _EARLY, _at(1970, 1, 1)), 1),
@@ -236,7 +236,7 @@ TIMES = (
         "date_sub",
         (f"'{'|'.join(SIZES)}'", "timestamp", "timestamp"),
         "int64",
-        "Number of whole parts between two times, `date_sub(part, from, to)`.",
+        "Number of whole parts between two times.",
         date_sub,
         (
             (("day", _EARLY, _at(1970, 1, 1)), 0),
