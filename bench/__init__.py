@@ -1,0 +1,1 @@
+"""Benchmarks: bare limits, Headwater and a peer, measured in one run and reported as ratios."""

@@ -1,0 +1,1 @@
+"""The same works by Headwater: whole calls, to the materialised result."""
