@@ -11,6 +11,7 @@ from typing import Any
 
 from headwater.definitions.types import NUMBERS, element, is_list
 from headwater.errors import ComputeError
+from headwater.expressions.widening import unify
 
 _PLAIN = (*NUMBERS, "bool")
 _LIMITS = {"int32": 2**31, "int64": 2**63}
@@ -21,12 +22,11 @@ _TRUTHS = {
 
 
 def can_cast(before: str, after: str) -> bool:
-    """Whether CAST is allowed between two types."""
+    """Whether CAST is allowed between two types; lists only widen."""
     if before in ("null", after):
         return True
     if is_list(before) or is_list(after):
-        both = is_list(before) and is_list(after)
-        return both and element(before) in NUMBERS and element(after) in NUMBERS
+        return is_list(before) and unify([before, after]) == after
     if before in _PLAIN:
         return after in (*_PLAIN, "string")
     if before == "string":
