@@ -40,6 +40,7 @@ KEY_VALUES: dict[str, tuple[Any, ...]] = {
     "date": (date(2024, 1, 1), date(1969, 12, 31)),
     "timestamp": (datetime(2024, 1, 1, tzinfo=UTC), datetime(1960, 1, 1, 0, 0, 0, 1, tzinfo=UTC)),
 }
+BOTH = {"id": "int64", "id2": "string"}
 TIME_FORMS = ("us", "us_utc", "us_zone", "ns", "ms", "date")
 
 
@@ -134,8 +135,8 @@ def tables(draw: st.DrawFn, name: str, keys: dict[str, str], shape: Shape) -> Ta
     """A source of up to thirty rows, few keys and few instants, so that they meet."""
     event_form = draw(st.sampled_from(TIME_FORMS))
     known_form = draw(st.sampled_from((None, *TIME_FORMS)))
-    id_type = draw(st.sampled_from((None, None, "int64", "string")))
-    sequence = draw(st.booleans())
+    id_types = draw(st.sampled_from(({}, {}, {"id": "int64"}, {"id": "string"}, BOTH)))
+    sequence = draw(st.sampled_from((None, None, "int64", "us")))
     pool = draw(_pool(keys))
     values = {f"v_{t}": t for t in shape.value_types}
     count = draw(st.sampled_from((0, 1, 2, 4, 8, 8, 16, 30)))
@@ -149,27 +150,29 @@ def tables(draw: st.DrawFn, name: str, keys: dict[str, str], shape: Shape) -> Ta
             known = moment + draw(_lags())
             stamp = stamps(known, known_form)
             row["available_at"] = draw(_rarely_none(stamp) if shape.null_available else stamp)
-        if id_type is not None:
+        for column, kind in id_types.items():
             # An id belongs to one key: the key's place is part of it.
             number = 10 * place + draw(st.integers(0, 2))
-            row["id"] = draw(_rarely_none(st.just(number if id_type == "int64" else f"{number}")))
-        if sequence:
-            row["sequence"] = draw(st.sampled_from((0, 1, -1, None)))
+            row[column] = draw(_rarely_none(st.just(number if kind == "int64" else f"{number}")))
+        if sequence is not None:
+            number = draw(st.sampled_from((0, 1, -1, None)))
+            is_time = sequence == "us" and number is not None
+            row["sequence"] = to_datetime(number) if is_time else number
         for column, kind in values.items():
             row[column] = draw(_rarely_none(VALUES[kind]))
         rows.append(row)
     files = tuple(draw(st.integers(0, 2)) for _ in rows)
     types = {**keys, "event_time": event_form}
     types |= {} if known_form is None else {"available_at": known_form}
-    types |= {} if id_type is None else {"id": id_type}
-    types |= {"sequence": "int64"} if sequence else {}
+    types |= id_types
+    types |= {} if sequence is None else {"sequence": sequence}
     source = Source(
         name,
         tuple(rows),
         "event_time",
         None if known_form is None else "available_at",
-        () if id_type is None else ("id",),
-        "sequence" if sequence else None,
+        tuple(id_types),
+        None if sequence is None else "sequence",
     )
     return Table(source, tuple(keys), types | values, files)
 
