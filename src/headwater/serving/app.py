@@ -6,6 +6,7 @@ an online store of its own.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -137,6 +138,8 @@ class ServingApp:
             answer = problem.status, PROBLEM, problem.render()
         except HeadwaterError as error:
             answer = error.status, PROBLEM, problem_of(error).render()
+        except asyncio.CancelledError:  # the time to stop in peace is over
+            answer = 503, PROBLEM, Problem(503, "Stopping", "the server is stopping").render()
         except Exception:  # noqa: BLE001 (the last resort: nothing of a crash leaves the server)
             answer = _crashed()
         status, media, content = answer

@@ -24,7 +24,7 @@ def publish(store: OnlineStore, catalogue: Catalogue) -> bool:
     """Make a catalogue the one that is served; False where a later generation already is.
 
     Atomic: readers see the old one or the new one. Raises ConflictError where other writers
-    keep getting in between.
+    keep getting in between, NotSupportedError where a newer Headwater has published.
     """
     document = encode(catalogue)
     for _ in range(_ATTEMPTS):
@@ -68,31 +68,35 @@ class LiveCatalogue:
         self._refresh = refresh
         self._clock = clock
         self._due = clock()
-        self._document: bytes | None = None
+        self._seen: bytes | None = None
+        self._flaw: str | None = None
         self._snapshot: Snapshot | None = None
 
     def snapshot(self) -> Snapshot:
-        """The catalogue to serve. Raises NotFoundError where none was ever published."""
+        """The catalogue to serve.
+
+        Raises NotFoundError where none was ever published, StoreError where none can be read.
+        """
         now = self._clock()
         if now >= self._due:
             self._due = now + self._refresh
             self._look()
         if self._snapshot is None:
-            raise NotFoundError(self.problem or self._nothing())
+            if self.problem is not None:
+                raise StoreError(self.problem)
+            raise NotFoundError(
+                f"no features are applied yet to project '{self.project}'; run 'headwater apply'"
+            )
         return self._snapshot
 
     def check(self) -> Snapshot:
         """The catalogue to serve, and whether the store answers now.
 
-        Raises NotFoundError where no catalogue was ever published, StoreError where the store
-        fails.
+        Raises as `snapshot`, and StoreError where the store fails now.
         """
         self._store.get_document(self.project, DOCUMENT)
         self._due = self._clock()
         return self.snapshot()
-
-    def _nothing(self) -> str:
-        return f"no features are applied yet to project '{self.project}'; run 'headwater apply'"
 
     def _look(self) -> None:
         try:
@@ -100,22 +104,29 @@ class LiveCatalogue:
         except StoreError as error:
             self._complain(str(error))
             return
-        if document is not None and document == self._document:
-            return
-        self._document = document
+        if document is None or document != self._seen:
+            self._flaw = self._take(document)
+            self._seen = document
+        if self._flaw is None:
+            self.problem = None
+        else:
+            self._complain(self._flaw)
+
+    def _take(self, document: bytes | None) -> str | None:
+        """Serve a document from now on; what is wrong with it, where that can't be."""
         if document is None:
-            if self._snapshot is not None:
-                self._complain(f"the serving catalogue of '{self.project}' is gone")
-            return
+            gone = self._snapshot is not None
+            return f"the serving catalogue of '{self.project}' is gone" if gone else None
         try:
-            self._snapshot = Snapshot(decode(document))
+            snapshot = Snapshot(decode(document))
         except (StoreError, NotSupportedError) as error:
-            self._complain(str(error))
-            return
-        self.problem = None
-        _log.info("serving '%s', generation %d", self.project, self._snapshot.generation)
+            return str(error)
+        self._snapshot = snapshot
+        _log.info("serving '%s', generation %d", self.project, snapshot.generation)
+        return None
 
     def _complain(self, problem: str) -> None:
         if problem != self.problem:
-            _log.warning("%s; %s", problem, "the last sound catalogue stays in service")
+            kept = "" if self._snapshot is None else "; the last sound one stays in service"
+            _log.warning("%s%s", problem, kept)
         self.problem = problem

@@ -6,6 +6,7 @@ import msgspec
 
 from headwater.errors import HeadwaterError
 
+_LONGEST = 2000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -30,7 +31,7 @@ class Problem(Exception):  # noqa: N818 (the RFC's word)
                 "type": self.type,
                 "title": self.title,
                 "status": self.status,
-                "detail": self.detail,
+                "detail": self.detail[:_LONGEST],
             }
         )
 

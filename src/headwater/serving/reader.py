@@ -10,6 +10,7 @@ from headwater.errors import RequestError
 from headwater.online.store import OnlineStore
 from headwater.serving.catalogue import Reference
 from headwater.serving.execute import execute, prepare, reads
+from headwater.serving.hints import shown
 from headwater.serving.live import REFRESH, LiveCatalogue
 from headwater.serving.plan import Plan
 from headwater.serving.response import OnlineResponse
@@ -131,8 +132,8 @@ def same_length(columns: Columns) -> tuple[Columns, int]:
         if len(values) != count:
             first = next(iter(columns))
             raise RequestError(
-                f"column '{name}' has {len(values)} rows, column '{first}' has {count}; "
-                "each column holds one value a row"
+                f"column '{shown(name)}' has {len(values)} rows, column '{shown(first)}' has "
+                f"{count}; each column holds one value a row"
             )
     if count == 0:
         raise RequestError("there are no entity rows; each column holds one value a row")

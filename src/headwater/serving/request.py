@@ -67,19 +67,19 @@ class Snapshot:
         feature = self.catalogue.features.get(name)
         if feature is not None and view in (None, feature.view):
             return feature
+        asked = name if view is None else f"{view}:{name}"
         if feature is not None:
             raise NotFoundError(
-                f"feature '{view}:{name}' does not exist; '{name}' is a feature of view "
+                f"feature '{shown(asked)}' does not exist; '{name}' is a feature of view "
                 f"'{feature.view}'"
             )
-        asked = name if view is None else f"{view}:{name}"
-        raise NotFoundError(f"feature '{asked}' does not exist{self._nearest(name, view)}")
+        raise NotFoundError(f"feature '{shown(asked)}' does not exist{self._nearest(name, view)}")
 
     def _nearest(self, name: str, view: str | None) -> str:
         features = self.catalogue.features
         views = {feature.view for feature in features.values()}
         if view is not None and view not in views:
-            return f", nor does view '{view}'{hint_for(view, views)}"
+            return f", nor does view '{shown(view)}'{hint_for(view, views)}"
         return hint_for(name, features)
 
     def _version(self, reference: Reference, feature: Feature) -> str:
@@ -87,7 +87,7 @@ class Snapshot:
         if version not in feature.versions:
             served = ", ".join(sorted(feature.versions))
             raise NotFoundError(
-                f"feature '{reference.feature}' has no version '{version}' that is served "
+                f"feature '{reference.feature}' has no version '{shown(version)}' that is served "
                 f"(served: {served})"
             )
         return version

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from headwater.serving.execute import PRESENT, Cell
+from headwater.serving.keys import check_column
 from headwater.serving.plan import Plan
 
 if TYPE_CHECKING:
@@ -74,7 +75,11 @@ class OnlineResponse(msgspec.Struct):
         columns: dict[str, pa.Array] = {}
         for name, given in self.entities.items():
             dtype = self.plan.columns.get(name)
-            columns[name] = pa.array(given, None if dtype is None else to_arrow(dtype))
+            columns[name] = (
+                pa.array(given)
+                if dtype is None
+                else pa.array(check_column(name, dtype, given), to_arrow(dtype))
+            )
         for output, (values, told, at) in zip(self.plan.outputs, self.cells, strict=True):
             columns[output.name] = pa.array(values, to_arrow(output.dtype))
             if metadata:

@@ -209,6 +209,7 @@ class Supervisor:
             self._sleep(left)
 
     def _stop_all(self) -> None:
+        self._listening.close()  # refuse new connections as soon as the workers do
         for worker in self._workers:
             worker.stop()
         end = time.monotonic() + self._grace
