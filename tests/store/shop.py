@@ -49,7 +49,9 @@ def event(user: str | None, at: int | None, **given: Any) -> dict[str, Any]:
     return {**row, **times, **given}
 
 
-def random_events(count: int, users: int = 12, days: int = 6, seed: int = 1) -> list[dict[str, Any]]:
+def random_events(
+    count: int, users: int = 12, days: int = 6, seed: int = 1
+) -> list[dict[str, Any]]:
     """Events of the first days, some of them late, some without an amount."""
     chance = random.Random(seed)
     rows = []

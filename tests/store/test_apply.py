@@ -1,4 +1,4 @@
-"""Plan and apply through the facade, and what they do to training sets and to serving (C14, C15)."""
+"""Plan and apply through the facade: what changes for training sets and in serving (C14, C15)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_prune_removes_what_is_not_given(make):
     store.apply([shop.activity(), shop.latest()])
     store.apply([shop.latest()], prune=True)
     assert {row["name"] for row in store.list("views")} == {"latest"}
-    with pytest.raises(NotFoundError, match="'clicks_1d' was removed; its last version was 1.0.0"):
+    with pytest.raises(NotFoundError, match="'clicks_1d' was removed; its last version"):
         store.get_historical_features(shop.spine(["a"], [NOON]), ["clicks_1d"])
     with pytest.raises(NotFoundError, match="clicks_1d"):
         served(store, "clicks_1d")
@@ -87,7 +87,9 @@ def test_a_plan_that_is_out_of_date_is_a_conflict(make):
     store = make(ROWS)
     mine, yours = store.plan([shop.activity()]), store.plan([shop.latest()])
     make().apply(yours)
-    with pytest.raises(ConflictError, match=r"(?s)generation 0.*plan again.*generation 1 by") as told:
+    with pytest.raises(
+        ConflictError, match=r"(?s)generation 0.*plan again.*generation 1 by"
+    ) as told:
         store.apply(mine)
     assert told.value.retryable
     assert {row["name"] for row in store.list("views")} == {"latest"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from headwater.definitions.types import INTEGERS, from_arrow, to_arrow
 from headwater.errors import SpineError, near_miss
 
 DAY = 86_400_000_000
+_BEFORE = r"(--[^\n]*\n|/\*.*?\*/|[\s(])*"
+_QUERY = re.compile(_BEFORE + r"(select|with|from|values|table)\b(?!\.)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -129,21 +132,16 @@ def _plain(table: pa.Table) -> pa.Table:
 
 def _from_text(given: str | Path, engine: DuckDBEngine) -> pa.Table:
     text = str(given)
-    if isinstance(given, Path) or text.endswith((".parquet", ".pq")):
-        path = engine.resolve(text)
-        try:
-            return pq.ParquetFile(path).read()
-        except (OSError, pa.ArrowInvalid) as error:
-            raise SpineError(f"spine: can't read '{text}': {first_line(error)}") from None
-    if text.strip().split(None, 1)[0:1] and text.strip().split(None, 1)[0].lower() in (
-        "select",
-        "with",
-        "from",
-    ):
+    if isinstance(given, str) and _QUERY.match(given):
         try:
             return engine.query(text)
         except duckdb.Error as error:
             raise SpineError(f"spine: the query failed: {first_line(error)}") from None
+    if isinstance(given, Path) or text.endswith((".parquet", ".pq")):
+        try:
+            return pq.ParquetFile(engine.resolve(text)).read()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise SpineError(f"spine: can't read '{text}': {first_line(error)}") from None
     raise SpineError(
         f"spine: '{text}' is neither a Parquet file (.parquet) nor a SQL query (SELECT ...)"
     )
