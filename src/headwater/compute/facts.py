@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from headwater.compute.engines.duckdb import ROW_ID, DuckDBEngine, Scan, first_line
 from headwater.compute.fetch import fetch_rows, time_sql
 from headwater.compute.kernels.rows import Rows
+from headwater.compute.keys import codes_in
 from headwater.compute.order import canonical_bytes, order_rows
+from headwater.compute.values import whole
 from headwater.definitions.source import Source
 from headwater.errors import ComputeError
 from headwater.expressions.printing import quote
@@ -22,6 +24,7 @@ from headwater.expressions.printing import quote
 Ints = NDArray[np.int64]
 DAY = 86_400_000_000
 EVENT_TIME, KNOWN_AT, ID_HASH, SEQUENCE = "#event_time", "#known_at", "#id", "#sequence"
+MANY_KEYS = 1_000
 _HASH_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -80,25 +83,52 @@ def read_facts(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> Facts:
 
 
 def _query(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> pa.Table:
+    """The facts of the wanted keys, each with its key's code as `#key`."""
     names = wanted.keys.column_names
     inner = {**_meta_columns(scan, wanted), **wanted.columns}
     columns = [f"{sql} AS {quote(name)}" for name, sql in inner.items()]
     columns += [f"{quote(name)} AS {quote('#key ' + name)}" for name in names]
-    facts = f"(SELECT {', '.join([*columns, quote(ROW_ID)])} FROM {scan.relation})"
-    join, code = "", "0::BIGINT"
-    tables: dict[str, pa.Table] = {}
-    if names:
-        on = " AND ".join(f"f.{quote('#key ' + name)} = k.{quote(name)}" for name in names)
-        join, code = f" JOIN wanted_keys k ON {on}", 'k."#code"'
-        codes = pa.array(np.arange(wanted.keys.num_rows, dtype=np.int64))
-        tables["wanted_keys"] = wanted.keys.append_column("#code", codes)
-    listed = ", ".join([f'{code} AS "#key"', *map(quote, inner), quote(ROW_ID)])
+    facts = f"(SELECT {', '.join([*columns, quote(ROW_ID)])} FROM {scan.relation}) f"
+    listed = ", ".join([*map(quote, inner), quote(ROW_ID)])
     where = " AND ".join(_bounds(scan.source, wanted))
-    sql = f"SELECT {listed} FROM {facts} f{join} WHERE {where}"
+    looked_up = _is_looked_up(wanted.keys)
+    tables: dict[str, pa.Table] = {}
+    if not names:
+        sql = f'SELECT 0::BIGINT AS "#key", {listed} FROM {facts} WHERE {where}'
+    elif looked_up:
+        key = f'{quote("#key " + names[0])} AS "#key"'
+        sql = f"SELECT {key}, {listed} FROM {facts} WHERE {where}"
+    else:
+        on = " AND ".join(f"f.{quote('#key ' + name)} = k.{quote(name)}" for name in names)
+        codes = pa.array(np.arange(wanted.keys.num_rows, dtype=np.int64))
+        tables = {"wanted_keys": wanted.keys.append_column("#code", codes)}
+        sql = (
+            f'SELECT k."#code" AS "#key", {listed} FROM {facts} '
+            f"JOIN wanted_keys k ON {on} WHERE {where}"
+        )
     try:
-        return engine.query(sql, tables)
+        table = engine.query(sql, tables)
     except duckdb.Error as error:
         raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None
+    return _with_codes(table, wanted.keys) if looked_up else table
+
+
+def _is_looked_up(keys: pa.Table) -> bool:
+    """Whether codes are looked up here instead of by a join.
+
+    A join of many keys costs more, and loses the order of the rows, which saves a sort where they
+    come in the order of time. For few keys the join leaves out most rows early.
+    """
+    if keys.num_columns != 1 or keys.num_rows < MANY_KEYS:
+        return False
+    kind = keys.column(0).type
+    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind))
+
+
+def _with_codes(table: pa.Table, keys: pa.Table) -> pa.Table:
+    codes = codes_in(table["#key"], whole(keys.column(0)))
+    table = table.set_column(0, "#key", pa.array(codes))
+    return table if codes.size == 0 or codes.min() >= 0 else table.filter(pa.array(codes >= 0))
 
 
 def _meta_columns(scan: Scan, wanted: FactQuery) -> dict[str, str]:

@@ -10,7 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from headwater.compute.values import whole
+
 Codes = NDArray[np.int64]
+SPREAD, MANY = 16, 1_000_000  # how wide a table of positions may be
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,13 @@ def encode_keys(columns: Mapping[str, pa.ChunkedArray], rows: int) -> EncodedKey
     if not columns:
         one = pa.table({"_": pa.nulls(1)}).select([])
         return EncodedKeys(np.zeros(rows, dtype=np.int64), one)
+    if len(columns) == 1:
+        return _one(*columns.items())
     codes = np.zeros(rows, dtype=np.int64)
     null = np.zeros(rows, dtype=bool)
     for column in columns.values():
-        part, distinct = _encode(column)
+        part, words = _encode(column)
+        distinct = len(words)
         null |= part < 0
         # Renumbering after each column keeps the product of the counts within 64 bits.
         _, codes = np.unique(codes * max(distinct, 1) + np.maximum(part, 0), return_inverse=True)
@@ -44,16 +50,19 @@ def encode_keys(columns: Mapping[str, pa.ChunkedArray], rows: int) -> EncodedKey
     return _compact(columns, codes)
 
 
-def _encode(column: pa.ChunkedArray) -> tuple[Codes, int]:
-    if len(column) == 0:  # Arrow can't make one array out of no chunks of every type
-        return np.zeros(0, dtype=np.int64), 0
+def _one(item: tuple[str, pa.ChunkedArray]) -> EncodedKeys:
+    name, column = item
+    codes, words = _encode(column)
+    return EncodedKeys(codes, pa.table({name: words}))
+
+
+def _encode(column: pa.ChunkedArray) -> tuple[Codes, pa.Array]:
+    """Codes of a column's values, -1 for null, and the distinct values by code."""
     encoded = pc.dictionary_encode(column)
     if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.unify_dictionaries().combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.chunk(0)
-    indices = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    return indices.astype(np.int64), len(encoded.dictionary)
+        encoded = whole(encoded.unify_dictionaries())
+    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    return codes.astype(np.int64), encoded.dictionary
 
 
 def _compact(columns: Mapping[str, pa.ChunkedArray], codes: Codes) -> EncodedKeys:
@@ -61,3 +70,23 @@ def _compact(columns: Mapping[str, pa.ChunkedArray], codes: Codes) -> EncodedKey
     without = 1 if distinct.size and distinct[0] < 0 else 0
     table = pa.table(dict(columns)).take(pa.array(first[without:]))
     return EncodedKeys(inverse.astype(np.int64) - without, table)
+
+
+def codes_in(column: pa.ChunkedArray, keys: pa.Array) -> Codes:
+    """The position of each value among distinct `keys`, -1 for null and for values not there."""
+    if pa.types.is_integer(keys.type):
+        low, high = (pc.min(keys).as_py(), pc.max(keys).as_py())
+        if low is not None and high - low < max(SPREAD * len(keys), MANY):
+            return _placed(column.cast(pa.int64()), keys.cast(pa.int64()), low, high)
+    found = pc.index_in(column.cast(keys.type), value_set=keys)
+    codes: Codes = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    return codes
+
+
+def _placed(column: pa.ChunkedArray, keys: pa.Array, low: int, high: int) -> Codes:
+    """By a table over the range of the keys, which is faster than hashing."""
+    places = np.full(high - low + 2, -1, dtype=np.int64)
+    places[keys.to_numpy() - low] = np.arange(len(keys))
+    values = pc.fill_null(column, high + 1).to_numpy()
+    # As unsigned numbers, all that lies outside the range is greater: to the last place, nobody's.
+    return places[np.minimum((values - low).view(np.uint64), np.uint64(high - low + 1))]

@@ -198,7 +198,7 @@ class _Stage:
             raise ComputeError(f"feature '{feature.name}': an aggregate needs rows=")
         result = frame(
             self.segment,
-            aggregation(node, encoded, where),
+            aggregation(node, encoded, where, feature.name),
             rows,
             feature.feature.min_rows or rows,
         )

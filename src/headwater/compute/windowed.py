@@ -150,21 +150,15 @@ def _aggregated(
     by_frame: dict[Frame, list[Leaf]] = {}
     for leaf in leaves:
         by_frame.setdefault(leaf.frame, []).append(leaf)
-    frames = [
-        (
-            frame,
-            [
-                aggregation(leaf.node, encoded.get(leaf.arg or ""), masks.get(leaf.where or ""))
-                for leaf in members
-            ],
+
+    def wanted(leaf: Leaf) -> Aggregation:
+        name = owner.get(canonical(leaf.node), "")
+        return aggregation(
+            leaf.node, encoded.get(leaf.arg or ""), masks.get(leaf.where or ""), name
         )
-        for frame, members in by_frame.items()
-    ]
-    try:
-        results = aggregate(facts.rows, queries, frames)
-    except ComputeError as error:
-        names = ", ".join(sorted({f"'{name}'" for name in owner.values()}))
-        raise ComputeError(f"feature {names}: {error}") from None
+
+    frames = [(frame, [wanted(leaf) for leaf in members]) for frame, members in by_frame.items()]
+    results = aggregate(facts.rows, queries, frames)
     found: dict[str, pa.Array] = {}
     for members, columns in zip(by_frame.values(), results, strict=True):
         for leaf, result in zip(members, columns, strict=True):
@@ -176,9 +170,12 @@ def _aggregated(
 
 
 def aggregation(
-    node: Aggregate, argument: Encoded | None, where: NDArray[np.bool_] | None
+    node: Aggregate, argument: Encoded | None, where: NDArray[np.bool_] | None, feature: str
 ) -> Aggregation:
-    """The kernel's form of an aggregate: nulls and FILTER become one mask."""
+    """The kernel's form of an aggregate: nulls and FILTER become one mask.
+
+    `feature` is named in errors.
+    """
     name = "count_distinct" if node.name == "count" and node.distinct else node.name
     valid = where
     if argument is not None and argument.valid is not None and name not in SKIPS_NULLS:
@@ -187,7 +184,7 @@ def aggregation(
     values = None if argument is None or name == "count" else argument.values
     if isinstance(parameter, (str, bool)):
         raise ComputeError(f"aggregate '{node.name}': {parameter!r} is no number")
-    return Aggregation(name, values, valid, parameter)
+    return Aggregation(name, values, valid, parameter, f"feature '{feature}'")
 
 
 def to_arrow_column(
