@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from hypothesis import given
 
 from pit import product
@@ -42,6 +44,14 @@ def test_whole_projects(scenario):
 def test_keys_in_parts(scenario):
     """The kernel works on a part of the keys at a time: three source rows a part, here."""
     check(scenario, part_rows=3)
+
+
+@examples(40)
+@given(scenarios())
+def test_keys_by_position(scenario):
+    """Many keys are looked up by position, few are joined: both find the same."""
+    with patch("headwater.compute.facts.MANY_KEYS", 0):
+        check(scenario)
 
 
 @examples(30)

@@ -89,4 +89,5 @@ def _placed(column: pa.ChunkedArray, keys: pa.Array, low: int, high: int) -> Cod
     places[keys.to_numpy() - low] = np.arange(len(keys))
     values = pc.fill_null(column, high + 1).to_numpy()
     # As unsigned numbers, all that lies outside the range is greater: to the last place, nobody's.
-    return places[np.minimum((values - low).view(np.uint64), np.uint64(high - low + 1))]
+    found: Codes = places[np.minimum((values - low).view(np.uint64), np.uint64(high - low + 1))]
+    return found
