@@ -78,13 +78,16 @@ def last_change(engine: DuckDBEngine, scan: Scan, until: int) -> int | None:
     """The last instant, at or before `until`, at which a row of the source took effect: at its
     event time, or when it became known after that. None where no row has yet.
     """
-    at = time_sql(scan.source, "event_time", scan.columns)
-    if scan.source.available_at is not None:
-        # greatest() leaves nulls out, which is what a null available_at means.
-        at = f"greatest({at}, {time_sql(scan.source, 'available_at', scan.columns)})"
     event_time = time_sql(scan.source, "event_time", scan.columns)
+    instants = [event_time]
+    if scan.source.available_at is not None:
+        known = f"coalesce({time_sql(scan.source, 'available_at', scan.columns)}, {event_time})"
+        instants = [f"greatest({event_time}, {known})"]
+        if scan.source.id_columns:
+            instants.append(known)  # a version of a fact takes the one before it away at once
+    listed = ", ".join(f"max({at}) FILTER (WHERE {at} <= {until})" for at in instants)
     sql = (
-        f"SELECT max({at}) FILTER (WHERE {at} <= {until}) AS at FROM {scan.relation} "
+        f"SELECT greatest({listed}, NULL) AS at FROM {scan.relation} "
         f"WHERE {event_time} IS NOT NULL"
     )
     try:

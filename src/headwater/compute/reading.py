@@ -18,6 +18,7 @@ from headwater.compute.sequence import sequence_values
 from headwater.compute.values import Asked, Rules, Values, conform, evaluate, nulled
 from headwater.compute.windowed import windowed_values
 from headwater.definitions.source import Source
+from headwater.errors import SourceError, near_miss
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
 
 Ints = NDArray[np.int64]
@@ -151,6 +152,7 @@ class Reader:
         *,
         live: bool,
     ) -> Values:
+        check_columns(features, scan)
         # The tick decides which row; its age counts from the reader's time (C9).
         ttl = view.view.ttl if view.view.ticks is None and not live else None
         rules = Rules(view.view.data_delay, ttl, self.knowledge, live)
@@ -187,6 +189,17 @@ class Reader:
             times = np.where(values.found, values.event_time, event_time)
             event_time = np.minimum(event_time, times)
         return Values(columns, np.where(found, event_time, instants), instants, found)
+
+
+def check_columns(features: Sequence[AnalyzedFeature], scan: Scan) -> None:
+    """Raises SourceError for a column that was there when the features were applied."""
+    for feature in features:
+        gone = next((name for name in feature.columns if name not in scan.columns), None)
+        if gone is not None:
+            raise SourceError(
+                f"source '{scan.source.name}': column '{gone}', which feature '{feature.name}' "
+                f"reads, is no longer there{near_miss(gone, scan.columns)}"
+            )
 
 
 def complete(keys: Keys, rows: int) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -19,6 +20,9 @@ from headwater.definitions.source import Source
 from headwater.definitions.types import from_arrow
 from headwater.errors import SourceError
 from headwater.expressions.printing import quote
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 ROW_BITS = 40  # a row's id is (file's position << 40) + the row's position in the file
 ROW_ID = "#row"  # no user's column is called so
@@ -135,8 +139,14 @@ class DuckDBEngine:
         return dict(self.scan(source).columns)
 
     def snapshot(self, source: Source) -> str:
-        """A text that changes whenever the rows of the source may have changed."""
-        return _snapshot(source, self)
+        """A text that changes whenever the rows of the source may have changed.
+
+        Raises SourceError where they can't be read.
+        """
+        try:
+            return _snapshot(source, self)
+        except duckdb.Error as error:
+            raise SourceError(f"source '{source.name}': {first_line(error)}") from None
 
     def scan(self, source: Source) -> Scan:
         """Fix the files that hold the source's rows now, and look at their columns."""
@@ -187,17 +197,9 @@ class DuckDBEngine:
         return self.base / path
 
     def _delta_files(self, source: Source) -> list[str]:
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
-
         files: list[str] = []
         for path in source.paths:
-            try:
-                table = DeltaTable(str(self.resolve(path)))
-            except DeltaError as error:
-                raise SourceError(
-                    f"source '{source.name}': field 'path': '{path}': {first_line(error)}"
-                ) from None
+            table = _delta_table(source, self.resolve(path))
             protocol = table.protocol()
             features = set(protocol.reader_features or [])
             if features & {"deletionVectors", "columnMapping"}:
@@ -232,11 +234,7 @@ class DuckDBEngine:
         kind = source.resolved_format()
         with self._cursor(None) as cursor:
             if source.database is not None:
-                path = self.resolve(source.database)
-                if not path.exists():
-                    raise SourceError(
-                        f"source '{source.name}': field 'database': no file '{source.database}'"
-                    )
+                path = _database(source, self.base)
                 name = f"db_{threading.get_ident()}"
                 cursor.execute(f"ATTACH {literal(str(path))} AS {name} (READ_ONLY)")
                 try:
@@ -313,17 +311,34 @@ def first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def _delta_table(source: Source, path: Path) -> DeltaTable:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        return DeltaTable(str(path))
+    except DeltaError as error:
+        raise SourceError(
+            f"source '{source.name}': field 'path': '{path}': {first_line(error)}"
+        ) from None
+
+
+def _database(source: Source, base: Path) -> Path:
+    path = base / (source.database or "")
+    if not path.is_file():
+        raise SourceError(f"source '{source.name}': field 'database': no file '{source.database}'")
+    return path
+
+
 def _snapshot(source: Source, engine: DuckDBEngine) -> str:
     kind = source.resolved_format()
     if kind in ("parquet", "csv"):
         return _stat_digest(engine.paths(source))
     if kind == "delta":
-        from deltalake import DeltaTable
-
-        tables = [DeltaTable(str(engine.resolve(path))) for path in source.paths]
+        tables = [_delta_table(source, engine.resolve(path)) for path in source.paths]
         return ",".join(f"{table.metadata().id} v{table.version()}" for table in tables)
     if source.database is not None:
-        file = engine.resolve(source.database)
+        file = _database(source, engine.base)
         log = file.with_name(f"{file.name}.wal")
         return _stat_digest([file, log] if log.exists() else [file])
     # What a free query reads is unknown: its result is the snapshot.

@@ -1,0 +1,290 @@
+"""Every kind of source gives the same: training sets, backfills, what is served, and snapshots."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from deltalake import write_deltalake
+
+from headwater import Feature, Source
+from headwater.errors import SourceError
+from store import shop
+from store.shop import TIME, day, event, moment, view
+
+ROWS = shop.random_events(60, users=5)
+TIMES = {"event_time": "event_time", "available_at": "known"}
+
+
+def duck(folder, rows):
+    with duckdb.connect(str(folder / "shop.duckdb")) as connection:
+        connection.register("given", shop.table(rows))
+        connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA IF NOT EXISTS raw")
+        connection.execute("CREATE OR REPLACE TABLE raw.events AS FROM given")
+
+
+def one_file(folder, rows):
+    shop.write(folder, rows, "data/events.parquet")
+
+
+def many_files(folder, rows):
+    for name, part in (("one", rows[:20]), ("two", rows[20:])):
+        shop.write(folder, part, f"data/{name}/events.parquet")
+
+
+def csv(folder, rows):
+    pyarrow.csv.write_csv(shop.table(rows), folder / "events.csv")
+
+
+def delta(folder, rows):
+    write_deltalake(folder / "lake", shop.table(rows), mode="overwrite")
+
+
+FORMS = {
+    "parquet": (one_file, {"path": "data/events.parquet"}),
+    "glob": (many_files, {"path": "data/*/events.parquet"}),
+    "deep glob": (many_files, {"path": "data/**/*.parquet"}),
+    "list": (many_files, {"path": ["data/one/*.parquet", "data/two/events.parquet"]}),
+    "csv": (csv, {"path": "events.csv"}),
+    "delta": (delta, {"path": "lake"}),
+    "table": (duck, {"table": "raw.events", "database": "shop.duckdb"}),
+    "query of a database": (
+        duck,
+        {"query": "SELECT * FROM raw.events WHERE true;", "database": "shop.duckdb"},
+    ),
+    "query of files": (one_file, {"query": "FROM 'data/*.parquet'"}),
+}
+
+
+def everything(store, folder):
+    """What a project says of its three views: offline, in its tables, and online."""
+    names = shop.values_of(shop.activity(), shop.latest(), shop.trend())
+    users = [f"u{number % 6}" for number in range(24)]
+    times = [day(0, 7 * number) for number in range(24)]
+    trained = store.get_historical_features(shop.spine(users, times), names).to_arrow()
+    store.materialize(until=day(7))
+    served = store.get_online_features(names, {"user_id": sorted(set(users))}).to_dict()
+    store.backfill("trend", day(1), day(3))
+    revision = store.show("view", "trend")["revision"]
+    kept = pa.Table.from_batches(store.tables.read(revision))
+    return trained.to_pydict(), served["values"], sorted(kept.to_pylist(), key=str)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sources")
+    store = shop.make(folder, ROWS)
+    store.apply([shop.activity(), shop.latest(), shop.trend()])
+    found = everything(store, folder)
+    assert len(found[2]) > 10
+    store.close()
+    return found
+
+
+def applied(make, folder, form, rows=ROWS):
+    write, place = FORMS[form]
+    store = make()
+    write(folder, rows)
+    source = Source("events", **place, **TIMES)
+    store.apply([v(source=source) for v in (shop.activity, shop.latest, shop.trend)])
+    return store
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_form_of_a_source_makes_no_difference(make, tmp_path, expected, form):
+    store = applied(make, tmp_path, form)
+    assert everything(store, tmp_path) == expected
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_source_that_changes_has_another_snapshot(make, tmp_path, form):
+    store = applied(make, tmp_path, form)
+    (source,) = store.analyzed().sources.values()
+    before = store.engine.snapshot(source)
+    assert store.engine.snapshot(source) == before
+    FORMS[form][0](tmp_path, [*ROWS, event("u1", day(6, 5), amount=99.0)])
+    assert store.engine.snapshot(source) != before
+    spine = shop.spine(["u1"], [day(6, 6)])
+    found = store.get_historical_features(spine, ["last_amount"]).to_arrow()
+    assert found["last_amount"].to_pylist() == [99.0]
+    store.materialize("latest", until=day(6, 6))
+    online = store.get_online_features(["last_amount"], [{"user_id": "u1"}]).to_dict()
+    assert online["values"]["last_amount"] == [99.0]
+
+
+@pytest.mark.parametrize(
+    ("place", "match"),
+    [
+        ({"path": "nothing/*.parquet"}, r"field 'path': no file matches 'nothing/\*.parquet'"),
+        ({"path": "nowhere"}, "field 'path'.*nowhere"),
+        ({"table": "t", "database": "no.duckdb"}, "field 'database': no file 'no.duckdb'"),
+        ({"query": "SELECT * FROM nowhere"}, "source 'events'.*nowhere"),
+        ({"query": "SELEC"}, "source 'events'"),
+    ],
+)
+def test_a_source_that_is_not_there_is_told(make, place, match):
+    store = make()
+    with pytest.raises(SourceError, match=match):
+        store.plan([shop.latest(source=Source("events", **place, **TIMES))])
+
+
+def test_a_source_that_has_gone_is_told(make, tmp_path):
+    store = applied(make, tmp_path, "csv")
+    (tmp_path / "events.csv").unlink()
+    with pytest.raises(SourceError, match="no file matches"):
+        store.materialize("latest")
+    assert store.list("runs") == []
+
+
+def test_times_may_be_expressions_and_dates_are_ends_of_days(make, tmp_path):
+    """A bar is known at the close, a daily figure without a time of day the next morning."""
+    bars = {
+        "user_id": ["x", "x"],
+        "date": [dt.date(2024, 1, 2), dt.date(2024, 1, 3)],
+        "close": [1.0, 2.0],
+    }
+    pq.write_table(pa.table(bars), tmp_path / "bars.parquet")
+    store = make()
+    closed = Source("closed", path="bars.parquet", event_time="date + INTERVAL 21 HOUR")
+    daily = Source("daily", path="bars.parquet", event_time="date")
+    store.apply(
+        [
+            view("a", [Feature("at_close", "close")], source=closed),
+            view("b", [Feature("next_day", "close")], source=daily),
+        ]
+    )
+    times = [day(1, 21, -1), day(1, 21), day(2, 0, -1), day(2), day(2, 21), day(3)]
+    spine = shop.spine(["x"] * 6, times)
+    found = store.get_historical_features(spine, ["at_close", "next_day"]).to_arrow()
+    assert found["at_close"].to_pylist() == [None, 1.0, 1.0, 1.0, 2.0, 2.0]
+    assert found["next_day"].to_pylist() == [None, None, None, 1.0, 1.0, 2.0]
+
+
+def test_rows_without_times(make, tmp_path):
+    """A null event time is no event; a null available_at means known at the event."""
+    store = make([event("a", None, kind="never"), event("a", day(0), kind="known", known=None)])
+    store.apply([shop.latest()])
+    found = store.get_historical_features(shop.spine(["a"], [day(9)]), ["last_kind"]).to_arrow()
+    assert found["last_kind"].to_pylist() == ["known"]
+
+
+def test_files_with_other_columns_are_read_as_one(make, tmp_path):
+    store = make([event("a", day(0, 1), kind="old")])
+    newer = shop.table([event("b", day(0, 2), kind="new")])
+    newer = newer.append_column("extra", pa.array([1], pa.int64())).drop_columns("items")
+    pq.write_table(newer, tmp_path / "events_2.parquet")
+    store.apply([view("latest", [*shop.LOOKUPS, Feature("items"), Feature("extra")])])
+    spine = shop.spine(["a", "b"], [day(1)] * 2)
+    found = store.get_historical_features(spine, ["last_kind", "items", "extra"]).to_arrow()
+    assert found["items"].to_pylist() == [1, None]
+    assert found["extra"].to_pylist() == [None, 1]
+
+
+def test_a_column_that_has_gone_is_told(make, tmp_path):
+    store = make([event("a", day(0, 1))])
+    store.apply([shop.latest()])
+    table = shop.table([event("a", day(0, 1))]).drop_columns("amount")
+    pq.write_table(table, tmp_path / "events.parquet")
+    with pytest.raises(
+        SourceError, match="'amount', which feature 'last_amount' reads, is no longer"
+    ):
+        store.materialize("latest")
+    assert store.list("runs")[0]["status"] == "failed"
+    assert "amount" in store.list("runs")[0]["error"]
+
+
+def test_versions_of_one_id(make, tmp_path):
+    """Only the version known last counts, wherever it has moved in time."""
+    rows = [
+        event("a", day(0, 1), amount=1.0, event_id="x", known=day(0, 1)),
+        event("a", day(0, 1), amount=5.0, event_id="x", known=day(0, 6)),
+        event("a", day(0, 9), amount=7.0, event_id="x", known=day(0, 8)),
+        event("a", day(0, 2), amount=2.0, event_id=None),
+        event("a", day(0, 2), amount=2.0, event_id=None),
+    ]
+    store = make(rows)
+    source = Source("events", path="events.parquet", id="event_id", **TIMES)
+    totals = Feature("total", "sum(amount)", window="1d")
+    store.apply(
+        [
+            view("totals", [totals], source=source, update_frequency="hourly"),
+            view("last", [Feature("last_amount", "amount")], source=source),
+        ]
+    )
+    times = [day(0, hours) for hours in (1.5, 3, 6, 8, 9, 10)]
+    spine = shop.spine(["a"] * 6, times)
+    found = store.get_historical_features(spine, ["total", "last_amount"]).to_arrow()
+    assert found["total"].to_pylist() == [None, 5.0, 9.0, 4.0, 4.0, 11.0]
+    assert found["last_amount"].to_pylist() == [1.0, 2.0, 2.0, 2.0, 7.0, 7.0]
+    for at, total in zip(times, found["total"].to_pylist(), strict=True):
+        store.materialize(until=at)
+        online = store.get_online_features(["total"], [{"user_id": "a"}]).to_dict()
+        assert online["values"]["total"] == [total], moment(at)
+
+
+def test_a_lookup_whose_only_row_is_corrected_into_the_future_is_gone_until_then(make):
+    rows = [
+        event("a", day(0, 1), amount=1.0, event_id="x"),
+        event("a", day(0, 9), amount=7.0, event_id="x", known=day(0, 4)),
+    ]
+    store = make(rows)
+    source = Source("events", path="events.parquet", id="event_id", **TIMES)
+    store.apply([view("last", [Feature("last_amount", "amount")], source=source)])
+    for hours, expected in ((2, 1.0), (5, None), (9, 7.0)):
+        store.materialize(until=day(0, hours))
+        online = store.get_online_features(["last_amount"], [{"user_id": "a"}]).to_dict()
+        spine = shop.spine(["a"], [day(0, hours)])
+        trained = store.get_historical_features(spine, ["last_amount"]).to_arrow()
+        assert online["values"]["last_amount"] == trained["last_amount"].to_pylist() == [expected]
+
+
+def test_a_sequence_orders_what_comes_at_once(make, tmp_path):
+    rows = shop.table([event("a", day(0), kind=kind) for kind in ("b", "c", "a")])
+    rows = rows.append_column("n", pa.array([3, None, 5], pa.int64()))
+    pq.write_table(rows, tmp_path / "ordered.parquet")
+    store = make()
+    source = Source("ordered", path="ordered.parquet", sequence="n", **TIMES)
+    listed = Feature("kinds", "last_k(kind, 3)", rows=3, min_rows=1)
+    store.apply([view("v", [Feature("last_kind", "kind"), listed], source=source)])
+    spine = shop.spine(["a"], [day(0)])
+    found = store.get_historical_features(spine, ["last_kind", "kinds"]).to_arrow()
+    assert found["last_kind"].to_pylist() == ["a"]
+    assert found["kinds"].to_pylist() == [["c", "b", "a"]]
+
+
+def test_types_go_through_every_store(make, tmp_path):
+    row = {
+        "flag": pa.array([True]),
+        "small": pa.array([-(2**31)], pa.int32()),
+        "big": pa.array([2**63 - 1], pa.int64()),
+        "half": pa.array([0.1], pa.float32()),
+        "real": pa.array([float("inf")]),
+        "text": pa.array(["ü\x00"]),
+        "raw": pa.array([b"\x00\xff"]),
+        "seen": pa.array([-1]).cast(TIME),
+        "born": pa.array([dt.date(1969, 12, 31)]),
+        "tags": pa.array([["x", None, "y"]]),
+        "days": pa.array([[dt.date(2024, 1, 2)]]),
+        "nothing": pa.array([None], pa.int64()),
+    }
+    at = pa.array([day(0)]).cast(TIME)
+    pq.write_table(pa.table({"user_id": ["a"], "at": at, **row}), tmp_path / "types.parquet")
+    store = make()
+    source = Source("types", path="types.parquet", event_time="at")
+    store.apply([view("v", [Feature(f"f_{n}", n) for n in row], source=source)])
+    names = [f"f_{name}" for name in row]
+    spine = shop.spine(["a"], [day(1)])
+    trained = store.get_historical_features(spine, names).to_arrow()
+    assert [trained.schema.field(n).type for n in names] == [row[n].type for n in row]
+    values = [row[name][0].as_py() for name in row]
+    assert [trained[name][0].as_py() for name in names] == values
+    store.materialize()
+    online = store.get_online_features(names, [{"user_id": "a"}]).to_dict()["values"]
+    assert [online[name][0] for name in names] == values
+    store.backfill("v", day(0), day(1))
+    kept = pa.Table.from_batches(store.tables.read(store.show("view", "v")["revision"]))
+    assert [kept[name][0].as_py() for name in names] == values
