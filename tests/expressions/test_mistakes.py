@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from headwater.errors import ExpressionError
+from headwater.expressions.closures import compile_row
 from headwater.expressions.parse import MAX_DEPTH, MAX_LENGTH, parse
+from headwater.expressions.printing import canonical, to_duckdb
 from headwater.expressions.types import resolve
 
 WHERE = "feature 'f': field 'expression'"
@@ -62,6 +64,24 @@ def test_too_long() -> None:
 def test_too_deep(text: str) -> None:
     with pytest.raises(ExpressionError, match="nested too deeply"):
         parse(text, WHERE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " + ".join(["n", "b"] * (MAX_DEPTH // 2)),
+        "n" + "::float::int" * (MAX_DEPTH // 2 - 1),
+        "case when flag then 1 else " * 20 + "n" + " end" * 20,
+        "coalesce(n, " * 20 + "b" + ")" * 20,
+        "- " * 30 + "n",
+    ],
+)
+def test_what_is_read_can_be_computed(text: str) -> None:
+    tree, _ = resolve(parse(text, WHERE), COLUMNS, WHERE)
+    assert to_duckdb(tree)
+    assert canonical(tree)
+    row = dict.fromkeys(COLUMNS) | {"n": 1, "b": 1.0, "flag": False}
+    assert compile_row(tree, [*COLUMNS])([*row.values()]) is not None
 
 
 def test_wide_conditions_are_not_deep() -> None:

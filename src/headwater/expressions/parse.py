@@ -47,6 +47,9 @@ class _Language(DuckDB):
             self.raise_error("Invalid expression / Unexpected token", start)
 
 
+_LANGUAGE = _Language()
+
+
 def parse(sql: str, where: str) -> Node:
     """The tree of one expression in DuckDB's dialect.
 
@@ -66,9 +69,8 @@ def parse(sql: str, where: str) -> Node:
 def _read(sql: str) -> Any:
     if len(sql) > MAX_LENGTH:
         raise Refused(f"the expression is longer than {MAX_LENGTH} characters")
-    dialect = _Language()
     try:
-        tokens = dialect.tokenize(sql)
+        tokens = _LANGUAGE.tokenize(sql)
     except TokenError:
         raise Refused("syntax error: a quote or a comment is not closed") from None
     if any(token.token_type is TokenType.SEMICOLON for token in tokens):
@@ -76,7 +78,7 @@ def _read(sql: str) -> Any:
     if not tokens:
         raise Refused("the expression is empty")
     try:
-        parser = dialect.parser(error_level=ErrorLevel.IMMEDIATE)
+        parser = _LANGUAGE.parser(error_level=ErrorLevel.IMMEDIATE)
         return parser.parse_into(exp.Condition, tokens, sql)[0]
     except ParseError as error:
         if tokens[0].text.upper() in _STATEMENTS:

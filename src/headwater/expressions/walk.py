@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from headwater.expressions.functions import SEQUENCE_FUNCTIONS
 from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node
-
-SEQUENCE_CALLS = ("lag", "ema", "wilder")
 
 
 def children(node: Node) -> tuple[Node, ...]:
@@ -47,7 +46,9 @@ def aggregates_of(node: Node) -> tuple[Aggregate, ...]:
 
 def sequence_calls_of(node: Node) -> tuple[Call, ...]:
     """The distinct calls of lag, ema and wilder, an outer one before those inside it."""
-    found = (part for part in walk(node) if isinstance(part, Call) and part.name in SEQUENCE_CALLS)
+    found = (
+        part for part in walk(node) if isinstance(part, Call) and part.name in SEQUENCE_FUNCTIONS
+    )
     return tuple(dict.fromkeys(found))
 
 
