@@ -1,7 +1,8 @@
 """Try a user's function on a sample before it is applied: it must not depend on other rows (C11).
 
-A `row` function is run on the whole sample, on its halves and on its rows reversed; a `sequence`
-function on the whole sample and on its beginnings, as if the future were cut off.
+A `row` function is run on the whole sample, on its halves, on single rows and on its rows reversed;
+a `sequence` function on the whole sample and on many of its beginnings, as if the future were cut
+off.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from headwater.expressions.printing import quote
 
 SAMPLE_ROWS = 500
 SAMPLE_KEYS = 3
+CUTS = 16
+SINGLE_ROWS = 8
 
 
 def check_functions(engine: DuckDBEngine, view: AnalyzedView) -> None:
@@ -42,15 +45,21 @@ def _sample(engine: DuckDBEngine, scan: Scan, feature: AnalyzedFeature) -> pa.Ta
 def _by_key(
     engine: DuckDBEngine, scan: Scan, view: AnalyzedView, feature: AnalyzedFeature
 ) -> list[pa.Table]:
-    """The first rows of a few keys, in order."""
-    keys = ", ".join(quote(name) for name in view.join_keys) or "1"
-    columns = ", ".join(quote(name) for name in feature.columns)
+    """The first rows of the keys that have most of them, in order."""
+    keys = [quote(name) for name in view.join_keys]
+    columns = ", ".join(f"r.{quote(name)}" for name in feature.columns)
+    same = " AND ".join(f"r.{key} = k.{key}" for key in keys) or "true"
+    listed = ", ".join(keys)
     when = time_sql(scan.source, "event_time", scan.columns)
     table = engine.query(
-        f'SELECT dense_rank() OVER (ORDER BY {keys}) AS "key number", {columns} '
-        f'FROM {scan.relation} QUALIFY "key number" <= {SAMPLE_KEYS} '
-        f"AND row_number() OVER (PARTITION BY {keys} ORDER BY {when}) <= {SAMPLE_ROWS} "
-        f'ORDER BY "key number", {when}'
+        f"WITH k AS (SELECT {listed + ', ' if keys else ''}"
+        f'row_number() OVER (ORDER BY {", ".join(["count(*) DESC", *keys])}) AS "key number" '
+        f"FROM {scan.relation} {'GROUP BY ' + listed if keys else ''} "
+        f'QUALIFY "key number" <= {SAMPLE_KEYS}), '
+        f'r AS (SELECT *, {when} AS "event time" FROM {scan.relation}) '
+        f'SELECT k."key number", {columns} FROM r JOIN k ON {same} '
+        f'QUALIFY row_number() OVER (PARTITION BY k."key number" ORDER BY r."event time") '
+        f'<= {SAMPLE_ROWS} ORDER BY k."key number", r."event time"'
     )
     numbers = table["key number"].to_numpy()
     return [
@@ -70,12 +79,14 @@ def _check_row(feature: AnalyzedFeature, sample: pa.Table) -> None:
         return
     whole = _run(feature, sample)
     middle = rows // 2
-    halves = pa.concat_arrays(
-        [_run(feature, sample.slice(0, middle)), _run(feature, sample.slice(middle))]
-    )
+    halves = [_run(feature, sample.slice(0, middle)), _run(feature, sample.slice(middle))]
     backwards = pa.array(np.arange(rows - 1, -1, -1))
     turned = _run(feature, sample.take(backwards)).take(backwards)
-    if not (_same(whole, halves) and _same(whole, turned)):
+    ends = _cuts(sample)[:SINGLE_ROWS]
+    alone = [_run(feature, sample.slice(end - 1, 1)) for end in ends]
+    chosen = whole.take(pa.array([end - 1 for end in ends]))
+    same = _same(whole, pa.concat_arrays(halves)) and _same(whole, turned)
+    if not (same and _same(chosen, pa.concat_arrays(alone))):
         raise DefinitionError(
             f"feature '{feature.name}': function '{_path(feature)}' is declared mode='row', "
             "but its values change when the batch is split or reordered; compute each value from "
@@ -86,12 +97,26 @@ def _check_row(feature: AnalyzedFeature, sample: pa.Table) -> None:
 def _check_sequence(feature: AnalyzedFeature, samples: list[pa.Table]) -> None:
     for sample in samples:
         whole = _run(feature, sample)
-        for end in sorted({1, sample.num_rows // 3, 2 * sample.num_rows // 3} - {0}):
+        for end in _cuts(sample):
             if not _same(whole.slice(0, end), _run(feature, sample.slice(0, end))):
                 raise DefinitionError(
                     f"feature '{feature.name}': function '{_path(feature)}' changes its first "
                     f"{end} values when the rows after them are cut off: it looks into the future"
                 )
+
+
+def _cuts(sample: pa.Table) -> list[int]:
+    """Where to cut a sample off: behind rows with a null, which a look ahead would fill, behind
+    the first rows, and evenly between the others.
+    """
+    rows = sample.num_rows
+    null = np.zeros(rows, dtype=bool)
+    for column in sample.columns:
+        null |= np.asarray(pc.is_null(column).to_numpy(), dtype=bool)
+    behind_nulls = np.flatnonzero(null)[:CUTS] + 1
+    evenly = np.linspace(1, rows, CUTS + 1)[:-1].astype(np.int64)
+    found = np.concatenate([behind_nulls, np.arange(1, CUTS + 1), evenly])
+    return [int(end) for end in dict.fromkeys(found.tolist()) if end < rows]
 
 
 def _path(feature: AnalyzedFeature) -> str:

@@ -62,18 +62,23 @@ def _frame(table: pa.Table, ref: FunctionRef) -> Any:
 
 
 def _to_arrow(value: Any, name: str) -> pa.Array:
-    if isinstance(value, (pa.Array, pa.ChunkedArray)):
-        return whole(value)
-    if type(value).__module__.partition(".")[0] == "pandas":
-        return whole(pa.array(value, from_pandas=True))
-    if hasattr(value, "to_arrow"):
-        found = whole(value.to_arrow())
-        plain = {pa.large_string(): pa.string(), pa.string_view(): pa.string()}
-        return found.cast(plain[found.type]) if found.type in plain else found
     try:
-        return whole(pa.array(value))
+        found = _column(value)
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
         raise ComputeError(
             f"feature '{name}': its function must return one column, not a "
             f"{type(value).__name__}: {error}"
         ) from None
+    plain = {pa.large_string(): pa.string(), pa.string_view(): pa.string()}
+    return found.cast(plain[found.type]) if found.type in plain else found
+
+
+def _column(value: Any) -> pa.Array:
+    """One column out of what a function gave. Raises an error of Arrow, or TypeError."""
+    if isinstance(value, (pa.Array, pa.ChunkedArray)):
+        return whole(value)
+    if len(getattr(value, "shape", (0,))) != 1:
+        raise TypeError("it has rows and columns")
+    if type(value).__module__.partition(".")[0] == "pandas":
+        return whole(pa.array(value, from_pandas=True))
+    return whole(value.to_arrow() if hasattr(value, "to_arrow") else pa.array(value))

@@ -86,6 +86,13 @@ class Feature(Definition):
     @model_validator(mode="before")
     @classmethod
     def _function(cls, data: Any) -> Any:
+        for field in ("expression", "function"):
+            given = data.get(field) if isinstance(data, dict) else None
+            if callable(given) and not isinstance(given, FeatureFunction):
+                raise ValueError(  # noqa: TRY004 - Pydantic reads ValueError alone
+                    f"field '{field}': '{getattr(given, '__name__', given)}' is a plain function; "
+                    "decorate it with @feature_function"
+                )
         if isinstance(data, dict) and isinstance(data.get("expression"), FeatureFunction):
             if data.get("function") is not None:
                 raise ValueError("'function' is given twice, by position and by name")
