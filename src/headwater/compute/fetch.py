@@ -14,7 +14,7 @@ from headwater.definitions.source import Source
 from headwater.errors import ComputeError
 from headwater.expressions.parse import parse
 from headwater.expressions.printing import quote, to_duckdb
-from headwater.expressions.types import type_of
+from headwater.expressions.types import resolve
 
 Ints = NDArray[np.int64]
 DAY = 86_400_000_000
@@ -23,9 +23,9 @@ DAY = 86_400_000_000
 def time_sql(source: Source, field_name: str, schema: Mapping[str, str]) -> str:
     """SQL for the microseconds of `event_time` or `available_at`; a date is its end (C2)."""
     where = f"source '{source.name}': field '{field_name}'"
-    tree = parse(getattr(source, field_name), where)
+    tree, dtype = resolve(parse(getattr(source, field_name), where), schema, where)
     sql = to_duckdb(tree)
-    if type_of(tree, schema, where) == "date":
+    if dtype == "date":
         return f"epoch_us(CAST({sql} AS TIMESTAMP)) + {DAY}"
     return f"epoch_us(CAST({sql} AS TIMESTAMP))"
 

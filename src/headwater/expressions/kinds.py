@@ -12,7 +12,7 @@ from headwater.expressions.closures import compile_row
 from headwater.expressions.drafts import Draft, hint
 from headwater.expressions.hashes import Content, data_hash, serving_hash
 from headwater.expressions.tree import Aggregate, Cast, Column, Literal, Node
-from headwater.expressions.types import type_of
+from headwater.expressions.types import resolve, type_of
 from headwater.expressions.walk import (
     aggregates_of,
     columns_of,
@@ -32,9 +32,10 @@ def analyze_feature(
     dtype = _dtype(draft, feature, tree, known)
     if tree is not None:
         where = draft.where(feature.name)
-        found = type_of(tree, _types(draft, known), where)
+        types = _types(draft, known)
+        tree, found = resolve(tree, types, where)
         if found != dtype:
-            tree = Cast(tree, dtype)
+            tree, _ = resolve(Cast(tree, dtype), types, where)
     names = feature.function.inputs if feature.function is not None else ()
     names = columns_of(tree) if tree is not None else names
     columns = tuple(name for name in names if name in draft.schema)
