@@ -65,34 +65,16 @@ def nan_beside_one():
     )
 
 
-NAN_STATISTICS = pytest.mark.xfail(
-    reason="DuckDB folds a comparison by Parquet statistics, which leave NaN out", strict=True
-)
-
-
-@NAN_STATISTICS
 def test_nan_is_the_greatest_in_a_filter():
     above = Apply(GREATER, X, Constant(1.5))
     check(nan_beside_one(), Feature("f", Aggregate("count", None, above), "1h"), T + 2)
 
 
-@NAN_STATISTICS
 def test_nan_is_the_greatest_in_a_lookup():
     check(nan_beside_one(), Feature("f", Apply(GREATER, X, Constant(1.5))), T + 2)
 
 
-@pytest.mark.parametrize(
-    "available_at",
-    [
-        "available_at",
-        pytest.param(
-            None,
-            marks=pytest.mark.xfail(
-                reason="without available_at the delay does not reach versions", strict=True
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("available_at", ["available_at", None])
 def test_a_version_that_the_delay_admits_replaces_the_old_one(available_at):
     """Known at event time, declared or not: at tick T, 2h delayed, the id lies at T + 1h."""
     first = ("a", 1, to_datetime(T), to_datetime(T), 1.0)
@@ -104,7 +86,6 @@ def test_a_version_that_the_delay_admits_replaces_the_old_one(available_at):
     check(source, Feature("f", X), T + 2 * HOUR, ticks=Ticks("1h"), data_delay="2h")
 
 
-@pytest.mark.xfail(reason="frames are shared by expression and rows, not by min_rows", strict=True)
 def test_frames_that_differ_in_min_rows_alone():
     source = Source("s", rows("k event_time x", ("a", to_datetime(T), 1.0)))
     count = Aggregate("count", X)

@@ -138,6 +138,9 @@ def _meta_columns(scan: Scan, wanted: FactQuery) -> dict[str, str]:
     if source.available_at is not None:
         known = time_sql(source, "available_at", schema)
         found[KNOWN_AT] = f"coalesce({known}, {found[EVENT_TIME]}) - {wanted.data_delay}"
+    elif source.id_columns and wanted.data_delay:
+        # A version becomes known at its event time, which counts from the delay on (C8).
+        found[KNOWN_AT] = f"{found[EVENT_TIME]} - {wanted.data_delay}"
     if source.id_columns:
         ids = ", ".join(quote(column) for column in source.id_columns)
         nulls = " OR ".join(f"{quote(column)} IS NULL" for column in source.id_columns)

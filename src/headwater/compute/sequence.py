@@ -156,7 +156,8 @@ class _Stage:
     def _tree(self, feature: AnalyzedFeature, tree: Node) -> pa.Array:
         """Innermost framed parts first: each becomes a column, until a scalar is left."""
         while (inner := _innermost(tree)) is not None:
-            name = f"part {canonical(inner)} rows {feature.feature.rows}"
+            frame_of = (feature.feature.rows, feature.feature.min_rows or feature.feature.rows)
+            name = f"part {canonical(inner)} over {frame_of}"
             if name not in self.columns:
                 self.columns[name] = self._part(feature, inner)
             tree = _put(tree, inner, Column(name))

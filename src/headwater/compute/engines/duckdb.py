@@ -75,6 +75,8 @@ class DuckDBEngine:
         }
         if memory_limit is not None:
             settings["memory_limit"] = memory_limit
+        # Parquet statistics leave NaN out, and DuckDB would fold comparisons by them.
+        self._connection.execute("SET GLOBAL disabled_optimizers = 'statistics_propagation'")
         for name, value in settings.items():
             self._connection.execute(f"SET {name} = {literal(value)}")
         if threads is not None:
