@@ -1,19 +1,33 @@
 """The HTTP interface: Feast's JSON to the letter, and an answer to every mistake."""
 
-import datetime as dt
 import json
 import logging
 import math
+import re
+from pathlib import Path
 
 import pytest
+from msgspec.structs import fields
 
-from headwater.errors import StoreError
+from headwater.errors import (
+    ComputeError,
+    HeadwaterError,
+    NotFoundError,
+    RequestError,
+    StoreError,
+)
+from headwater.serving import app as app_module
+from headwater.serving import body as body_module
 from headwater.serving.app import Limits, ServingApp
-from headwater.serving.catalogue import Derived
+from headwater.serving.body import Body
+from headwater.serving.catalogue import Reference
+from headwater.serving.execute import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT
 from headwater.serving.live import DOCUMENT
+from headwater.serving.problem import Problem
 from serving.client import FEATURES, call, get, post
-from serving.world import CATALOGUE, PROJECT, USERS, T, at
+from serving.world import PROJECT, USERS, T, at
 
+SOURCE = "".join(Path(m.__file__).read_text() for m in (app_module, body_module))
 NEVER = "1970-01-01T00:00:00Z"
 
 
@@ -370,14 +384,29 @@ class TestPages:
         assert set(example["application/json"]["example"]) == {"features", "entities"}
 
     def test_the_openapi_document_has_the_fields_that_are_taken(self, app):
-        from msgspec.structs import fields
-
-        from headwater.serving.body import Body
-        from headwater.serving.catalogue import Reference
-
         schemas = get(app, "/openapi.json").json()["components"]["schemas"]
         assert set(schemas["Request"]["properties"]) == {f.name for f in fields(Body)}
         assert set(schemas["Reference"]["properties"]) == {f.name for f in fields(Reference)}
+
+
+class TestDocuments:
+    """docs/reference/http.md tells all that there is."""
+
+    TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "http.md").read_text()
+
+    def test_every_endpoint_field_and_status(self, app):
+        statuses = (PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE)
+        names = [*app._gets, FEATURES, *(f.name for f in fields(Body)), *statuses]
+        assert [name for name in names if name not in self.TEXT] == []
+
+    def test_every_kind_of_problem(self):
+        errors = (NotFoundError, RequestError, ComputeError, StoreError, HeadwaterError)
+        raised = re.findall(r'Problem\(\s*(\d+), "([^"]+)"', SOURCE)
+        problems = [Problem(e.status, e.title, "") for e in errors]
+        problems += [Problem(int(status), title, "") for status, title in raised]
+        assert len(raised) == 7
+        rows = {f"| {problem.status} | `{problem.type}` |" for problem in problems}
+        assert {row for row in rows if row not in self.TEXT} == set()
 
 
 async def test_a_websocket_is_closed(app):
@@ -397,8 +426,3 @@ def unapplied_app(tmp_path):
     found = make(tmp_path / "unapplied", None)
     yield application(found)
     found.store.close()
-
-
-def test_the_world_holds_what_the_golden_answer_needs():
-    assert isinstance(CATALOGUE.features["twice"].versions["1.0.0"], Derived)
-    assert at(T) == dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from headwater.errors import ConfigError
-from headwater.serving.vectors import Recorder, VectorLogSettings, open_recorder
+from headwater.serving.recorder import Recorder, VectorLogSettings, open_recorder
 from headwater.serving.vectors_jsonl import JsonLines
 from serving.client import post
 from serving.test_http import application

@@ -23,7 +23,7 @@ from headwater.serving.live import REFRESH
 from headwater.serving.plan import Plan
 from headwater.serving.problem import Problem, problem_of
 from headwater.serving.reader import OnlineReader, same_length
-from headwater.serving.vectors import Recorder
+from headwater.serving.recorder import Recorder
 from headwater.serving.wire import render
 
 Scope = MutableMapping[str, Any]

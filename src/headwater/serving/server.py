@@ -24,7 +24,7 @@ from headwater.errors import ConfigError, StoreError
 from headwater.online.store import open_online_store
 from headwater.serving.app import Limits
 from headwater.serving.live import DOCUMENT
-from headwater.serving.vectors import VectorLogSettings
+from headwater.serving.recorder import VectorLogSettings
 from headwater.serving.worker import CANNOT_START, WorkerSettings, run
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ so no worker outlives the process that started it, however that one died.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import logging
@@ -27,7 +26,7 @@ import uvicorn
 from headwater.online.store import open_online_store
 from headwater.serving.app import Limits, ServingApp
 from headwater.serving.live import REFRESH
-from headwater.serving.vectors import VectorLogSettings, open_recorder
+from headwater.serving.recorder import VectorLogSettings, open_recorder
 
 CANNOT_START = 3
 """The exit code of a worker whose application can't start, as uvicorn's."""
@@ -107,7 +106,7 @@ def run(settings: WorkerSettings, listening: socket.socket, lifeline: int | None
         server.run([listening])
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else CANNOT_START
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:  # before the server was up to take it
         return 0
     return 0
 
