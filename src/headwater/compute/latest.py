@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from headwater.compute.engines.duckdb import Scan
 from headwater.compute.fetch import distinct_keys, time_sql
 from headwater.compute.keys import EncodedKeys
-from headwater.compute.reading import Reader
+from headwater.compute.reading import Reader, visible
 from headwater.compute.values import Values, whole
 from headwater.compute.windowed import reach
 from headwater.definitions.types import to_arrow
@@ -19,6 +20,7 @@ from headwater.errors import NotSupportedError
 from headwater.expressions.analyzed import AnalyzedView
 
 Ints = NDArray[np.int64]
+_NO_TIMES: Ints = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,10 @@ class LatestPart:
 
 def parts_of(reader: Reader, view: AnalyzedView) -> int:
     """Into how many hash parts the view's keys are split, so that memory stays bounded."""
-    sources = [view] if view.source is not None else _leaf_views(reader, view)
     if not view.join_keys:
         return 1
-    counts = [reader.engine.count(reader.scan(v.source)) for v in sources if v.source is not None]
+    sources = [leaf.source for leaf, _ in _leaves(reader, view, _NO_TIMES)]
+    counts = [reader.engine.count(reader.scan(s)) for s in sources if s is not None]
     return max(1, -(-max(counts, default=1) // reader.part_rows))
 
 
@@ -71,7 +73,8 @@ def _part(view: AnalyzedView, keys: pa.Table, values: Values) -> LatestPart:
     if gone.size:
         columns = {name: column.take(pa.array(chosen)) for name, column in columns.items()}
     columns.update({feature.name: kept.columns[feature.name] for feature in view.stored_features})
-    return LatestPart(pa.table(columns), kept.event_time, kept.known_at, keys.take(pa.array(gone)))
+    left = keys.take(pa.array(gone)) if view.join_keys else keys.slice(0, gone.size)
+    return LatestPart(pa.table(columns), kept.event_time, kept.known_at, left)
 
 
 def active_keys(
@@ -81,12 +84,12 @@ def active_keys(
     names = list(view.join_keys)
     if not names:
         return EncodedKeys(np.zeros(1, dtype=np.int64), pa.table({"_": pa.nulls(1)}).select([]))
-    views = [view] if view.source is not None else _key_views(reader, view)
+    ends = np.array([instant, instant if since is None else since], dtype=np.int64)
     tables = []
-    for owner in views:
+    for owner, seen in _key_views(reader, view, ends):
         assert owner.source is not None  # noqa: S101
         scan = reader.scan(owner.source)
-        where = _active(owner, scan, instant, since)
+        where = _active(owner, scan, int(seen[0]), int(seen[1]))
         tables.append(distinct_keys(reader.engine, scan, names, share, where))
     schema = pa.schema([(name, to_arrow(dtype)) for name, dtype in view.join_keys.items()])
     table = pa.concat_tables([t.cast(schema) for t in tables])
@@ -95,7 +98,7 @@ def active_keys(
     return EncodedKeys(np.arange(table.num_rows, dtype=np.int64), table)
 
 
-def _active(view: AnalyzedView, scan: Scan, instant: int, since: int | None) -> str:
+def _active(view: AnalyzedView, scan: Scan, instant: int, since: int) -> str:
     """SQL for the rows whose keys may have, or have lost, a value at the instant.
 
     A value needs a row in the window, and so does one that was: of an id with several versions one
@@ -103,28 +106,29 @@ def _active(view: AnalyzedView, scan: Scan, instant: int, since: int | None) -> 
     """
     event_time = time_sql(scan.source, "event_time", scan.columns)
     windowed = [feature for feature in view.features if feature.kind == "windowed"]
-    back = reach(windowed) if windowed else None
-    if back is None:
+    if not windowed:
         return f"{event_time} <= {instant}"
-    earliest = min(instant, instant if since is None else since) - back
-    return f"{event_time} BETWEEN {earliest} AND {instant}"
+    back = reach(windowed)
+    begun = "" if back is None else f"{event_time} >= {min(instant, since) - back} AND "
+    return f"{begun}{event_time} < {instant}"
 
 
-def _leaf_views(reader: Reader, view: AnalyzedView) -> list[AnalyzedView]:
-    """The views with sources that a derived view reads, directly or through others."""
+def _leaves(reader: Reader, view: AnalyzedView, times: Ints) -> Iterator[tuple[AnalyzedView, Ints]]:
+    """The views with sources that a view reads, itself or through others, and the instants at which
+    each was evaluated that is read at `times`.
+    """
     if view.source is not None:
-        return [view]
-    found: dict[str, AnalyzedView] = {}
+        yield view, times
+        return
     for name in view.inputs:
-        for leaf in _leaf_views(reader, reader.project.views[name]):
-            found[leaf.name] = leaf
-    return list(found.values())
+        source = reader.project.views[name]
+        yield from _leaves(reader, source, visible(source, times))
 
 
-def _key_views(reader: Reader, view: AnalyzedView) -> list[AnalyzedView]:
-    """The views whose keys are exactly those of a derived view: together they list its keys."""
+def _key_views(reader: Reader, view: AnalyzedView, times: Ints) -> list[tuple[AnalyzedView, Ints]]:
+    """The views whose keys are exactly those of a view: together they list its keys."""
     own = dict(view.join_keys)
-    found = [leaf for leaf in _leaf_views(reader, view) if dict(leaf.join_keys) == own]
+    found = [leaf for leaf in _leaves(reader, view, times) if dict(leaf[0].join_keys) == own]
     if not found:
         raise NotSupportedError(
             f"feature view '{view.name}': can't be materialized, since no view that it reads has "

@@ -109,7 +109,7 @@ def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
     for start in range(0, table.num_rows, WRITE_ROWS):
         rows = table.slice(start, WRITE_ROWS)
         if rows.num_columns == 0:
-            yield pa.RecordBatch.from_pylist([{}] * rows.num_rows)
+            yield from rows.to_batches()
         else:
             columns = [whole(column) for column in rows.columns]
             yield pa.RecordBatch.from_arrays(columns, schema=rows.schema)

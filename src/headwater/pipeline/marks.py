@@ -15,13 +15,15 @@ from headwater.online.store import OnlineStore
 class Evaluation:
     """What one run evaluates: a view at `instant`, from what is known by `cut` (microseconds).
 
-    `published` is the instant of the run before, None for the first one.
+    `published` is the instant of the run before, None for the first one; `since` is the first
+    instant of which there may be rows, None where there are none.
     """
 
     view: AnalyzedView
     instant: int
     cut: int
     published: int | None
+    since: int | None
     snapshot: str
 
 
@@ -91,6 +93,50 @@ class Tombstones:
     def _latest(self) -> int | None:
         kept = self.online.get_document(self.project, self._name)
         return None if kept is None else msgspec.msgpack.decode(kept, type=int)
+
+
+@dataclass(frozen=True)
+class FirstRuns:
+    """The earliest instant of the runs that began before any was published.
+
+    One that was cut short leaves rows of keys which a later run, whose windows have moved on, would
+    not look at otherwise.
+    """
+
+    online: OnlineStore
+    project: str
+    revision: str
+
+    @property
+    def _name(self) -> str:
+        return f"first/{self.revision}"
+
+    def earliest(self) -> int | None:
+        kept = self.online.get_document(self.project, self._name)
+        return None if kept is None else msgspec.msgpack.decode(kept, type=int)
+
+    def begin(self, instant: int) -> None:
+        """Say that a run of this instant is about to write."""
+        while True:
+            kept = self.earliest()
+            if kept is not None and kept <= instant:
+                return
+            expected = None if kept is None else msgspec.msgpack.encode(kept)
+            new = msgspec.msgpack.encode(instant)
+            try:
+                self.online.put_document(self.project, self._name, new, expected)
+            except ConflictError:
+                continue
+            return
+
+    def end(self, since: int) -> None:
+        """A run that has looked at all keys since then is complete."""
+        expected = msgspec.msgpack.encode(since)
+        try:
+            self.online.put_document(self.project, self._name, None, expected)
+        except ConflictError:
+            # An earlier one has begun meanwhile, or another one was complete first.
+            return
 
 
 def _replace(online: OnlineStore, project: str, name: str, new: bytes | None) -> None:

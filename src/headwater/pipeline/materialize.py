@@ -24,7 +24,7 @@ from headwater.online.codec import from_micros
 from headwater.online.store import ALLOWED_SKEW, OnlineStore
 from headwater.pipeline.checking import Gate, set_aside_timeless
 from headwater.pipeline.loading import RunLoad
-from headwater.pipeline.marks import Evaluation, Mark, Tombstones
+from headwater.pipeline.marks import Evaluation, FirstRuns, Mark, Tombstones
 from headwater.pipeline.runs import RunReport, is_settled, recorded
 from headwater.registry.kinds import now_us
 from headwater.registry.store import Registry
@@ -108,6 +108,8 @@ class Materializer:
             done = self._parts(target.reader, run, report, on_progress)
             self.online.publish(self.project, run.view.revision, run.instant)
             note(rows=done.rows, published_at=now_us())
+        if run.since is not None:
+            self._first_runs(run.view).end(run.since)
         Tombstones(self.online, self.project, run.view.revision).sweep(run.cut)
         return replace(done, seconds=time.monotonic() - began)
 
@@ -116,8 +118,15 @@ class Materializer:
         published = self.online.published(self.project, [view.revision])[0]
         snapshot = snapshot_of(target.reader, view)
         instant = instant_of(target.reader, view, clock, published)
+        if published is None:
+            self._first_runs(view).begin(instant)
+        known = [t for t in (published, self._first_runs(view).earliest()) if t is not None]
         cut = instant + view.view.data_delay
-        return Evaluation(view, instant, cut, published, snapshot)
+        since = min(known, default=None)
+        return Evaluation(view, instant, cut, published, since, snapshot)
+
+    def _first_runs(self, view: AnalyzedView) -> FirstRuns:
+        return FirstRuns(self.online, self.project, view.revision)
 
     def _nothing_to_do(self, run: Evaluation) -> str | None:
         if run.published is None or run.published < run.instant:
@@ -137,7 +146,7 @@ class Materializer:
         gate = Gate(view, self.quarantine, name)
         with RunLoad(self.online, self.project, run, gate, reader.engine.scratch) as load:
             for part in range(mark.done(), total):
-                found = latest_part(reader, view, run.instant, run.published, (part, total))
+                found = latest_part(reader, view, run.instant, run.since, (part, total))
                 with gate.part(str(part)):
                     load.add(found)
                 if load.is_full or part + 1 == total:
