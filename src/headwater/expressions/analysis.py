@@ -52,7 +52,7 @@ def _view_order(drafts: Mapping[str, Draft], owners: Mapping[str, str]) -> list[
         for feature in draft.view.features:
             reads = draft.reads(feature)
             for name in reads:
-                if name not in owners:
+                if name not in owners or (name == feature.name and draft.source is not None):
                     raise _unknown(draft, feature.name, name, owners)
             edges[feature.name] = set(reads)
     try:
@@ -86,9 +86,10 @@ def _view_order(drafts: Mapping[str, Draft], owners: Mapping[str, str]) -> list[
 
 
 def _unknown(draft: Draft, feature: str, name: str, owners: Mapping[str, str]) -> DefinitionError:
-    places = [*draft.schema, *owners]
+    places = [*draft.schema, *(owner for owner in owners if owner != feature)]
     if draft.source is not None:
-        what = f"no column '{name}' in source '{draft.source.name}', nor a feature of that name"
+        other = "another feature" if name == feature else "a feature"
+        what = f"no column '{name}' in source '{draft.source.name}', nor {other} of that name"
     else:
         what = f"no feature '{name}'"
     field = "function" if draft.view.feature(feature).function is not None else "expression"

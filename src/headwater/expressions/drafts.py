@@ -30,7 +30,7 @@ def check_source(source: Source, schema: Schema) -> None:
         place = f"{where}: field '{field}'"
         found = type_of(parse(text, place), schema, place)
         if found not in ("timestamp", "date"):
-            raise DefinitionError(f"{place}: is a {found}; a timestamp or a date is expected")
+            raise DefinitionError(f"{place}: is {found}; a timestamp or a date is expected")
     named = [("id", column) for column in source.id_columns]
     named += [("sequence", source.sequence)] if source.sequence is not None else []
     for field, column in named:
@@ -40,7 +40,7 @@ def check_source(source: Source, schema: Schema) -> None:
             )
     if source.sequence is not None and schema[source.sequence] not in (*INTEGERS, "timestamp"):
         raise DefinitionError(
-            f"{where}: field 'sequence': column '{source.sequence}' is a "
+            f"{where}: field 'sequence': column '{source.sequence}' is "
             f"{schema[source.sequence]}; an integer or a timestamp is expected"
         )
 
@@ -103,7 +103,7 @@ def _check_keys(view: FeatureView, entity: Entity, source: Source, schema: Schem
         found = schema[key]
         if found != dtype and not (found in INTEGERS and dtype in INTEGERS):
             raise DefinitionError(
-                f"{where}: is a {dtype}, but column '{key}' of source '{source.name}' is a {found}"
+                f"{where}: is {dtype}, but column '{key}' of source '{source.name}' is {found}"
             )
         if found not in KEY_TYPES:
             raise DefinitionError(f"{where}: a {found} can't be a join key")

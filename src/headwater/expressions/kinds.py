@@ -11,6 +11,7 @@ from headwater.expressions.analyzed import AnalyzedFeature, Kind
 from headwater.expressions.closures import compile_row
 from headwater.expressions.drafts import Draft, hint
 from headwater.expressions.hashes import Content, data_hash, serving_hash
+from headwater.expressions.printing import duckdb_type
 from headwater.expressions.tree import Aggregate, Cast, Column, Literal, Node
 from headwater.expressions.types import resolve, type_of
 from headwater.expressions.walk import (
@@ -232,7 +233,7 @@ def _dtype(
     if not fits and not (feature.dtype in NUMBERS and found in NUMBERS and tree is not None):
         raise DefinitionError(
             f"{draft.where(feature.name, 'dtype')}: is {feature.dtype}, but the definition gives "
-            f"{found}; write a cast (x::{feature.dtype}) or declare {found}"
+            f"{found}; write a cast (x::{duckdb_type(feature.dtype)}) or declare {found}"
         )
     return feature.dtype
 
