@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from headwater.compute.direct import Bounds, direct_columns, read_direct
 from headwater.compute.engines.duckdb import ROW_ID, DuckDBEngine, Scan, first_line
 from headwater.compute.fetch import fetch_rows, time_sql
 from headwater.compute.kernels.rows import Rows
-from headwater.compute.keys import codes_in
+from headwater.compute.keys import KeyIndex
 from headwater.compute.order import canonical_bytes, order_rows
 from headwater.compute.values import whole
 from headwater.definitions.source import Source
@@ -62,7 +63,7 @@ class Facts:
 
 def read_facts(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> Facts:
     """Read the facts that `wanted` asks for. Raises ComputeError when an expression fails."""
-    table = _query(engine, scan, wanted)
+    table = _read(engine, scan, wanted)
     key = _ints(table["#key"])
     event_time = _ints(table[EVENT_TIME])
     known = _ints(table[KNOWN_AT]) if KNOWN_AT in table.column_names else event_time
@@ -82,8 +83,26 @@ def read_facts(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> Facts:
     return facts if wanted.knowledge else _all_known(facts)
 
 
-def _query(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> pa.Table:
+def _read(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> pa.Table:
     """The facts of the wanted keys, each with its key's code as `#key`."""
+    meta = _meta_columns(scan, wanted)
+    times = (EVENT_TIME, KNOWN_AT)
+    columns = {name: sql for name, sql in meta.items() if name not in times} | {**wanted.columns}
+    direct = direct_columns(scan, wanted.keys, columns)
+    if direct is None:
+        return _query(engine, scan, wanted)
+    engine.note(direct.text(scan))
+    known_by = wanted.latest if wanted.knowledge else None
+    bounds = Bounds(wanted.earliest, wanted.latest, known_by, wanted.data_delay)
+    found = read_direct(scan, wanted.keys, direct, bounds)
+    arrays = {"#key": found.key, EVENT_TIME: found.event_time, ROW_ID: found.row_id}
+    if direct.available_at is not None:
+        arrays[KNOWN_AT] = found.available_at
+    return pa.table({**arrays, **found.columns})
+
+
+def _query(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> pa.Table:
+    """The same by a query."""
     names = wanted.keys.column_names
     inner = {**_meta_columns(scan, wanted), **wanted.columns}
     columns = [f"{sql} AS {quote(name)}" for name, sql in inner.items()]
@@ -126,7 +145,7 @@ def _is_looked_up(keys: pa.Table) -> bool:
 
 
 def _with_codes(table: pa.Table, keys: pa.Table) -> pa.Table:
-    codes = codes_in(table["#key"], whole(keys.column(0)))
+    codes = KeyIndex.of(whole(keys.column(0))).codes(table["#key"])
     table = table.set_column(0, "#key", pa.array(codes))
     return table if codes.size == 0 or codes.min() >= 0 else table.filter(pa.array(codes >= 0))
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import ROW_ID, DuckDBEngine, Scan, first_line
+from headwater.compute.values import without_zone
 from headwater.definitions.source import Source
 from headwater.errors import ComputeError
 from headwater.expressions.parse import parse
@@ -38,6 +39,9 @@ def fetch_rows(
     A row may be asked for more than once. Raises ComputeError when an expression fails.
     """
     distinct, inverse = np.unique(row_id, return_inverse=True)
+    plain = {quote(name): name for name in scan.plain.types}
+    if columns and all(sql in plain for sql in columns.values()):
+        return _fetch_plain(scan, distinct, {n: plain[sql] for n, sql in columns.items()}, inverse)
     row = quote(ROW_ID)
     listed = ", ".join(f"{sql} AS {quote(name)}" for name, sql in columns.items())
     sql = (
@@ -51,6 +55,12 @@ def fetch_rows(
     place = np.empty(distinct.size, dtype=np.int64)
     place[np.searchsorted(distinct, found[ROW_ID].to_numpy())] = np.arange(distinct.size)
     return found.drop_columns(ROW_ID).take(pa.array(place[inverse]))
+
+
+def _fetch_plain(scan: Scan, distinct: Ints, columns: Mapping[str, str], inverse: Ints) -> pa.Table:
+    names = list(dict.fromkeys(columns.values()))
+    found = scan.plain.take(distinct, names).take(pa.array(inverse))
+    return pa.table({alias: without_zone(found[name]) for alias, name in columns.items()})
 
 
 def distinct_keys(
@@ -87,8 +97,7 @@ def last_change(engine: DuckDBEngine, scan: Scan, until: int) -> int | None:
             instants.append(known)  # a version of a fact takes the one before it away at once
     listed = ", ".join(f"max({at}) FILTER (WHERE {at} <= {until})" for at in instants)
     sql = (
-        f"SELECT greatest({listed}, NULL) AS at FROM {scan.relation} "
-        f"WHERE {event_time} IS NOT NULL"
+        f"SELECT greatest({listed}, NULL) AS at FROM {scan.relation} WHERE {event_time} IS NOT NULL"
     )
     try:
         found: int | None = engine.query(sql)["at"][0].as_py()
@@ -98,7 +107,7 @@ def last_change(engine: DuckDBEngine, scan: Scan, until: int) -> int | None:
 
 
 def rows_without_time(engine: DuckDBEngine, scan: Scan) -> pa.Table:
-    """The rows of a source whose event time is null, with all their columns."""
+    """The rows of a source whose event time is null, with their ids and all their columns."""
     event_time = time_sql(scan.source, "event_time", scan.columns)
-    columns = ", ".join(quote(name) for name in scan.columns)
+    columns = ", ".join(quote(name) for name in [*scan.columns, ROW_ID])
     return engine.query(f"SELECT {columns} FROM {scan.relation} WHERE {event_time} IS NULL")

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from headwater.compute.values import whole
 
 Codes = NDArray[np.int64]
-SPREAD, MANY = 16, 1_000_000  # how wide a table of positions may be
+FIRST = -(2**63)
+SPREAD, MANY = 8, 1_000_000  # how wide a table of positions may be
 
 
 @dataclass(frozen=True)
@@ -72,22 +73,40 @@ def _compact(columns: Mapping[str, pa.ChunkedArray], codes: Codes) -> EncodedKey
     return EncodedKeys(inverse.astype(np.int64) - without, table)
 
 
-def codes_in(column: pa.ChunkedArray, keys: pa.Array) -> Codes:
-    """The position of each value among distinct `keys`, -1 for null and for values not there."""
-    if pa.types.is_integer(keys.type):
-        low, high = (pc.min(keys).as_py(), pc.max(keys).as_py())
-        if low is not None and high - low < max(SPREAD * len(keys), MANY):
-            return _placed(column.cast(pa.int64()), keys.cast(pa.int64()), low, high)
-    found = pc.index_in(column.cast(keys.type), value_set=keys)
-    codes: Codes = pc.fill_null(found, -1).to_numpy().astype(np.int64)
-    return codes
+@dataclass(frozen=True)
+class KeyIndex:
+    """Finds the positions of values among distinct keys.
 
+    Where the keys are integers that lie close together, `places` holds the position of each number
+    from `low` on, and -1 in the last place, for all that lies outside.
+    """
 
-def _placed(column: pa.ChunkedArray, keys: pa.Array, low: int, high: int) -> Codes:
-    """By a table over the range of the keys, which is faster than hashing."""
-    places = np.full(high - low + 2, -1, dtype=np.int64)
-    places[keys.to_numpy() - low] = np.arange(len(keys))
-    values = pc.fill_null(column, high + 1).to_numpy()
-    # As unsigned numbers, all that lies outside the range is greater: to the last place, nobody's.
-    found: Codes = places[np.minimum((values - low).view(np.uint64), np.uint64(high - low + 1))]
-    return found
+    keys: pa.Array
+    low: int = 0
+    places: NDArray[np.int32] | None = None
+
+    @classmethod
+    def of(cls, keys: pa.Array) -> KeyIndex:
+        low, high = (None, None)
+        if pa.types.is_integer(keys.type):
+            low, high = (pc.min(keys).as_py(), pc.max(keys).as_py())
+        if low is None or high - low >= max(SPREAD * len(keys), MANY):
+            return cls(keys)
+        places = np.full(high - low + 2, -1, dtype=np.int32)
+        places[keys.to_numpy() - low] = np.arange(len(keys))
+        return cls(keys, low, places)
+
+    def codes(self, column: pa.Array | pa.ChunkedArray) -> Codes:
+        """The position of each value, -1 for null and for values that are no keys."""
+        if self.places is None:
+            found = pc.fill_null(pc.index_in(column.cast(self.keys.type), self.keys), -1)
+            positions: Codes = found.to_numpy(zero_copy_only=False).astype(np.int64)
+            return positions
+        outside = len(self.places) - 1
+        # A number beside the range: before it, unless it begins with the first integer.
+        beside = self.low - 1 if self.low > FIRST else self.low + outside
+        values = pc.fill_null(column.cast(pa.int64()), beside)
+        # As unsigned numbers, all that lies outside the range is greater.
+        numbers: Codes = values.to_numpy(zero_copy_only=False)
+        offsets = (numbers - self.low).view(np.uint64)
+        return self.places[np.minimum(offsets, np.uint64(outside))].astype(np.int64)

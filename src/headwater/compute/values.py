@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -104,7 +105,7 @@ def _run(
     rows: int,
     as_of: Ints | None,
 ) -> dict[str, pa.Array]:
-    inputs = {name: _naive(column) for name, column in columns.items()}
+    inputs = {name: without_zone(column) for name, column in columns.items()}
     inputs["__row"] = pa.array(np.arange(rows, dtype=np.int64))
     time_sql = None
     if as_of is not None:
@@ -124,7 +125,7 @@ def _named(trees: Mapping[str, Node]) -> str:
     return f"feature {names}" if len(trees) == 1 else f"one of the features {names}"
 
 
-def _naive(column: pa.Array) -> pa.Array:
+def without_zone(column: pa.Array | pa.ChunkedArray) -> Any:
     """Expressions see timestamps without a zone, all of them UTC."""
     if pa.types.is_timestamp(column.type) and column.type.tz is not None:
         return pc.cast(column, pa.timestamp("us"))
@@ -146,7 +147,7 @@ def conform(column: pa.Array, dtype: str, name: str) -> pa.Array:
     if column.type == target:
         return column
     if pa.types.is_timestamp(column.type):
-        column = _naive(column)
+        column = without_zone(column)
     try:
         return pc.cast(column, target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

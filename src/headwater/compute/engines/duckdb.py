@@ -10,12 +10,14 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
+from headwater.compute.engines.plain import ROW_BITS, PlainFiles
 from headwater.definitions.source import Source
 from headwater.definitions.types import from_arrow
 from headwater.errors import SourceError
@@ -24,7 +26,6 @@ from headwater.expressions.printing import quote
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-ROW_BITS = 40  # a row's id is (file's position << 40) + the row's position in the file
 ROW_ID = "#row"  # no user's column is called so
 
 
@@ -45,6 +46,16 @@ class Scan:
         files = ", ".join(literal(file) for file in self.files)
         select = ", ".join([*columns, row_id])
         return f"(SELECT {select} FROM read_parquet([{files}], union_by_name = true))"
+
+    @cached_property
+    def plain(self) -> PlainFiles:
+        """The files as Arrow reads them, with the columns that are canonical as they are."""
+        same = [
+            name
+            for name, sql in self.selects.items()
+            if sql == quote(name) or self.columns[name] == "timestamp"
+        ]
+        return PlainFiles.of(self.files, same)
 
 
 def literal(text: str) -> str:
@@ -98,7 +109,8 @@ class DuckDBEngine:
         finally:
             self._trace.statements = before
 
-    def _note(self, sql: str) -> None:
+    def note(self, sql: str) -> None:
+        """Add a statement to what is being traced."""
         statements = getattr(self._trace, "statements", None)
         if statements is not None:
             statements.append(sql)
@@ -110,7 +122,7 @@ class DuckDBEngine:
 
         Raises duckdb.Error; the caller knows what the query was for.
         """
-        self._note(sql)
+        self.note(sql)
         with self._cursor(tables) as cursor:
             return cursor.sql(sql).to_arrow_table()
 
@@ -170,6 +182,8 @@ class DuckDBEngine:
 
     def count(self, scan: Scan) -> int:
         """How many rows a scan holds, from the files' metadata."""
+        if scan.plain.metadata:
+            return sum(metadata.num_rows for metadata in scan.plain.metadata)
         listed = ", ".join(literal(file) for file in scan.files)
         found = self.query(f"SELECT sum(num_rows) AS n FROM parquet_file_metadata([{listed}])")
         return int(found["n"][0].as_py() or 0)
