@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from headwater.errors import ExpressionError, RequestError, StoreError
@@ -14,12 +15,12 @@ from headwater.serving.catalogue import Catalogue, Derived, Reference, Stored
 from headwater.serving.hints import hint_for, shown
 from headwater.serving.plan import (
     DerivedCell,
+    Group,
     KeyColumns,
     Output,
     Plan,
     Read,
     StoredCell,
-    Timing,
 )
 
 _NUMBERS = ("bool", "int32", "int64", "float32", "float64")
@@ -74,6 +75,14 @@ class _Found(NamedTuple):
     join_keys: frozenset[str]
 
 
+class _Age(NamedTuple):
+    """What cells have in common that grow old alike."""
+
+    read: int
+    tick: int | None
+    ttl: dt.timedelta | None
+
+
 class Compilation:
     """A plan in the making."""
 
@@ -82,7 +91,7 @@ class Compilation:
         self._keys: dict[KeyColumns, int] = {}
         self._reads: dict[tuple[str, int], int] = {}
         self._ticks_of: dict[str, int] = {}
-        self._timings: dict[Timing, int] = {}
+        self._ages: dict[_Age, list[int]] = {}
         self._cells: list[StoredCell | DerivedCell] = []
         self._found: dict[tuple[str, str, tuple[tuple[str, str], ...]], _Found] = {}
         self._outputs: dict[str, Output] = {}
@@ -115,7 +124,11 @@ class Compilation:
         )
 
     def finish(self, generation: int) -> Plan:
-        outputs = tuple(self._outputs.values())
+        """The plan of all that was added."""
+        ordered = [place for places in self._ages.values() for place in places]
+        ordered += [i for i, cell in enumerate(self._cells) if isinstance(cell, DerivedCell)]
+        moved = {before: after for after, before in enumerate(ordered)}
+        outputs = tuple(o._replace(cell=moved[o.cell]) for o in self._outputs.values())
         answered = tuple(output.cell for output in outputs)
         return Plan(
             keys=tuple(self._keys),
@@ -124,15 +137,31 @@ class Compilation:
                 for revision, keys in self._reads
             ),
             ticks_of=tuple(self._ticks_of),
-            timings=tuple(self._timings),
-            cells=tuple(self._cells),
+            groups=tuple(self._group(age, places) for age, places in self._ages.items()),
+            derived=tuple(
+                cell._replace(inputs=tuple(moved[place] for place in cell.inputs))
+                for cell in self._cells
+                if isinstance(cell, DerivedCell)
+            ),
             outputs=outputs,
-            answered=None if answered == tuple(range(len(self._cells))) else answered,
+            answered=None if answered == tuple(range(len(ordered))) else answered,
             columns=self._columns(),
             versions={output.name: output.version for output in outputs},
             views=self._views(outputs),
             generation=generation,
             memo={},
+        )
+
+    def _group(self, age: _Age, places: Sequence[int]) -> Group:
+        cells = tuple(cell for i in places if isinstance(cell := self._cells[i], StoredCell))
+        columns = [cell.place for cell in cells]
+        return Group(
+            read=age.read,
+            tick=age.tick,
+            ttl=age.ttl,
+            pick=_picker(columns),
+            is_numeric=all(cell.has_null is _has_null_number for cell in cells),
+            cells=cells,
         )
 
     def _columns(self) -> dict[str, str]:
@@ -167,8 +196,9 @@ class Compilation:
         keys = self._key(revision.join_keys, mapping)
         read = _place(self._reads, (made.revision, keys))
         tick = _place(self._ticks_of, made.revision) if column.windowed else None
+        age = _Age(read, tick, _duration(made.ttl))
+        self._ages.setdefault(age, []).append(len(self._cells))
         cell = StoredCell(
-            timing=_place(self._timings, Timing(read, tick, _duration(made.ttl))),
             place=place,
             has_null=_has_null_number if column.dtype in _NUMBERS else _has_null,
             default=_revived(made.default, column.dtype),
@@ -217,6 +247,13 @@ class Compilation:
 
 def _place(places: dict[_T, int], item: _T) -> int:
     return places.setdefault(item, len(places))
+
+
+def _picker(columns: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    if len(columns) == 1:
+        [only] = columns
+        return lambda row: (row[only],)
+    return itemgetter(*columns)
 
 
 def _has_null(values: Sequence[Any]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from headwater.errors import ComputeError, RequestError
@@ -15,7 +16,7 @@ from headwater.online.codec import Layout, from_micros
 from headwater.online.store import Reads, Rows, Ticks
 from headwater.serving.hints import hint_for, shown
 from headwater.serving.keys import Keys, keys_of
-from headwater.serving.plan import DerivedCell, Plan, StoredCell, Timing
+from headwater.serving.plan import DerivedCell, Group, Plan, StoredCell
 
 PRESENT = "PRESENT"
 NULL_VALUE = "NULL_VALUE"
@@ -75,25 +76,32 @@ def execute(
     frames: list[_Frame] = []
     for read, raw in zip(plan.reads, rows):  # noqa: B905 (on the hot path)
         frames.append(_frame(read.layout, keys[read.keys], raw))
-    aged: list[_Aged] = []
-    for timing in plan.timings:
-        aged.append(_aged(timing, frames[timing.read], ticks, now))  # noqa: PERF401
     cells: list[Cell] = []
     few = count < _FEW
-    for cell in plan.cells:
-        if isinstance(cell, StoredCell):
-            place, column, has_null, _, _ = cell
-            columns, times, statuses, empty = aged[place]
-            values = columns[column]
-            if statuses or empty or (None in values if few else has_null(values)):
-                cells.append(_patched(cell, aged[place]))
-            else:
-                cells.append((values, None, times))
+    for group in plan.groups:
+        columns, times, statuses, empty = _aged(group, frames[group.read], ticks, now)
+        picked = group.pick(columns)
+        if not (statuses or empty) and _is_whole(picked, group.is_numeric and not few):
+            cells += [(values, None, times) for values in picked]
         else:
-            nulls = {row for key in cell.keys for row in keys[key].nulls}
-            inputs = [cells[place] for place in cell.inputs]
-            cells.append(_derived(cell, inputs, nulls, count, now))
+            for cell, values in zip(group.cells, picked, strict=True):
+                cells.append(_patched(cell, values, times, statuses, empty))
+    for derived in plan.derived:
+        nulls = {row for key in derived.keys for row in keys[key].nulls}
+        inputs = [cells[place] for place in derived.inputs]
+        cells.append(_derived(derived, inputs, nulls, count, now))
     return cells if plan.answered is None else [cells[place] for place in plan.answered]
+
+
+def _is_whole(columns: Sequence[Sequence[Any]], summable: bool) -> bool:  # noqa: FBT001
+    """Whether there is no null in any column."""
+    if not summable:
+        return None not in chain.from_iterable(columns)
+    try:
+        sum(map(sum, columns))  # three times as fast, and a null can't be added
+    except TypeError:
+        return False
+    return True
 
 
 def _missing_column(plan: Plan, name: str, columns: Mapping[str, Any]) -> RequestError:
@@ -125,12 +133,13 @@ def _frame(layout: Layout, keys: Keys, raw: Sequence[bytes | None]) -> _Frame:
     )
 
 
-def _aged(timing: Timing, frame: _Frame, ticks: Ticks, now: int) -> _Aged:
-    _, tick, ttl = timing
+def _aged(group: Group, frame: _Frame, ticks: Ticks, now: int) -> _Aged:
     columns, times, missing, nulls = frame
-    absent = missing
     empty: Sequence[int] = ()
-    published = None if tick is None else ticks[tick]
+    if group.tick is None and group.ttl is None and not missing:
+        return columns, times, None, empty
+    absent = missing
+    published = None if group.tick is None else ticks[group.tick]
     if published is not None:
         times, absent, empty = _at_least(from_micros(published), times, nulls), nulls, missing
     statuses: Statuses = None
@@ -138,8 +147,8 @@ def _aged(timing: Timing, frame: _Frame, ticks: Ticks, now: int) -> _Aged:
         statuses = [PRESENT] * len(times)
         for place in absent:
             statuses[place] = NOT_FOUND
-    if ttl is not None:
-        statuses = _outdated(times, statuses, ttl, from_micros(now))
+    if group.ttl is not None:
+        statuses = _outdated(times, statuses, group.ttl, from_micros(now))
     return columns, times, statuses, empty
 
 
@@ -168,15 +177,19 @@ def _outdated(times: Times, statuses: Statuses, ttl: dt.timedelta, t: dt.datetim
     return statuses
 
 
-def _patched(cell: StoredCell, aged: _Aged) -> Cell:
-    columns, times, statuses, empty = aged
-    values: Sequence[Any] = columns[cell.place]
+def _patched(
+    cell: StoredCell,
+    values: Sequence[Any],
+    times: Times,
+    statuses: Statuses,
+    empty: Sequence[int],
+) -> Cell:
     if empty:
         filled = list(values)
         for place in empty:
             filled[place] = cell.empty
         values = filled
-    if statuses is None and None not in values:
+    if statuses is None and not cell.has_null(values):
         return values, None, times
     return _defaulted(values, statuses, times, cell.default)
 

@@ -20,6 +20,7 @@ NO_PARTS = encode_key(())
 
 _encode = msgspec.msgpack.Encoder().encode
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+_NO_INTEGER = (1, 0)
 _EXACT: dict[str, set[type]] = {"int32": {int}, "int64": {int}, "string": {str}, "bool": {bool}}
 """The types of a column that needs no conversion."""
 _WANTED = {
@@ -55,10 +56,30 @@ def keys_of(key: KeyColumns, columns: Mapping[str, Sequence[Any]], count: int) -
     """
     if not key.names:
         return _distinct([NO_PARTS] * count)
+    if count == 1:
+        return _one_row(key, columns)
     parts = []
     for name, dtype in zip(key.names, key.dtypes):  # noqa: B905 (on the hot path)
         parts.append(check_column(name, dtype, columns[name]))
     return _distinct(encode_rows(parts, key.dtypes))
+
+
+def _one_row(key: KeyColumns, columns: Mapping[str, Sequence[Any]]) -> Keys:
+    """The key of a request of one row, the most frequent one, at half the price."""
+    parts = []
+    for name, dtype in zip(key.names, key.dtypes):  # noqa: B905 (on the hot path)
+        value = columns[name][0]
+        kind = type(value)
+        if kind is int:
+            low, high = _RANGES.get(dtype, _NO_INTEGER)
+            fits = low <= value <= high
+        else:
+            fits = kind is str and dtype == "string"
+        parts.append(value if fits else check_column(name, dtype, (value,))[0])
+    if None in parts:
+        return Keys([], [None], [0])
+    encoded = encode_key(parts) if "date" in key.dtypes else _encode(parts)
+    return Keys([encoded])  # type: ignore[list-item]
 
 
 def encode_rows(columns: Sequence[Sequence[Any]], dtypes: Sequence[str]) -> list[bytes | None]:

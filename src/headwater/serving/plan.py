@@ -27,25 +27,28 @@ class Read(NamedTuple):
     keys: int
 
 
-class Timing(NamedTuple):
-    """How old values of a read may be: all cells that agree on it share times and statuses.
+class StoredCell(NamedTuple):
+    """Values out of column `place` of a read's rows; `empty` stands for a missing windowed row."""
 
-    `tick` is the place of the revision in `Plan.ticks_of` for windowed values, None for others.
+    place: int
+    has_null: Callable[[Sequence[Any]], bool]
+    default: Any
+    empty: Any
+
+
+class Group(NamedTuple):
+    """Cells of one read that grow old alike: they share times, and statuses but for nulls.
+
+    `tick` is the place of the revision in `Plan.ticks_of` for windowed values, None for others;
+    `pick` takes the cells' columns out of all columns of the read.
     """
 
     read: int
     tick: int | None
     ttl: dt.timedelta | None
-
-
-class StoredCell(NamedTuple):
-    """Values out of column `place` of a read's rows; `empty` stands for a missing windowed row."""
-
-    timing: int
-    place: int
-    has_null: Callable[[Sequence[Any]], bool]
-    default: Any
-    empty: Any
+    pick: Callable[[Sequence[Any]], tuple[Any, ...]]
+    is_numeric: bool
+    cells: tuple[StoredCell, ...]
 
 
 class DerivedCell(NamedTuple):
@@ -76,7 +79,8 @@ class Output(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A compiled request. `cells` are in an order in which each comes after its inputs.
+    """A compiled request. The cells of the groups come first, then each derived one after its
+    inputs; a place of a cell is one in this order.
 
     `answered` are the cells of the outputs, None where these are all cells in their order;
     `columns` the columns that the request must give, and their types; `versions` those of the
@@ -87,8 +91,8 @@ class Plan(NamedTuple):
     keys: tuple[KeyColumns, ...]
     reads: tuple[Read, ...]
     ticks_of: tuple[str, ...]
-    timings: tuple[Timing, ...]
-    cells: tuple[StoredCell | DerivedCell, ...]
+    groups: tuple[Group, ...]
+    derived: tuple[DerivedCell, ...]
     outputs: tuple[Output, ...]
     answered: tuple[int, ...] | None
     columns: dict[str, str]
