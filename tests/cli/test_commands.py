@@ -20,7 +20,7 @@ def test_init_writes_a_project_and_names_what_it_wrote(headwater, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     result = headwater("init", "My-Shop 2")
     assert (result.code, result.out) == (0, "My-Shop 2\n")
-    assert "next: cd My-Shop 2 && headwater apply" in result.err
+    assert "next: cd 'My-Shop 2' && headwater apply" in result.err
     assert (tmp_path / "My-Shop 2" / "headwater.toml").read_text() == 'project = "my_shop_2"\n'
     made = {str(f.relative_to(tmp_path / "My-Shop 2")) for f in tmp_path.rglob("*") if f.is_file()}
     assert made == {
@@ -66,6 +66,19 @@ def test_plan_as_json(headwater, fresh):
     found = json.loads(headwater("plan", "--json").out)
     assert found["has_changes"] is True
     assert {f["name"] for f in found["features"]} >= {"orders_7d", "last_country"}
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_a_plan_with_errors_says_why_on_stderr(headwater, fresh, command):
+    edit(fresh, '"repurchase_model", ["orders_7d"', '"repurchase_model", ["orders_7d@3.0.0"')
+    result = headwater(command)
+    assert result.code == 1
+    assert result.err == (
+        "error: this plan can't be applied: feature service 'repurchase_model': feature "
+        "'orders_7d' has no version '3.0.0' (versions: 1.0.0)\n"
+    )
+    assert "Errors: this plan can't be applied:" in result.out
+    assert headwater("list", "services").err == "no services; apply some first\n"
 
 
 def test_apply_then_nothing_to_do(headwater, fresh):

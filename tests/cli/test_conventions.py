@@ -23,6 +23,10 @@ USAGE = [
     (["training-set", "-f", "a", "--out", "x"], "give the rows with --spine"),
     (["training-set", "-f", "a", "--spine", "no.csv"], "--spine no.csv: there is no such file"),
     (["training-set", "-f", "a", "--spine", "select 1"], "give the file to write with --out"),
+    (
+        ["training-set", "-f", "a", "--spine", "select 1", "--out", "x.csv"],
+        "--out x.csv: a Parquet file is written; name it x.parquet",
+    ),
     (["materialize", "--until", "soon"], "--until 'soon': write a time as 2024-01-05 or"),
     (["backfill", "v", "--from", "2024-01-05", "--to", "2024-01-05"], "is not before"),
 ]

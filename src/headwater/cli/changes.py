@@ -27,8 +27,7 @@ def plan(
     """Show what apply would change."""
     _, made = _planned(context, prune=prune)
     _show(made, as_json=as_json)
-    if made.errors:
-        raise typer.Exit(1)
+    _refuse_errors(made)
     if detailed and made.has_changes:
         raise typer.Exit(3)
 
@@ -44,7 +43,8 @@ def apply(
     store, made = _planned(context, prune=prune)
     if made.errors or not made.has_changes:
         _show(made, as_json=as_json)
-        raise typer.Exit(1 if made.errors else 0)
+        _refuse_errors(made)
+        raise typer.Exit(0)
     if as_json:
         say(str(made))
     else:
@@ -69,6 +69,13 @@ def _show(made: Plan, *, as_json: bool) -> None:
         emit_json(_as_dict(made))
     else:
         emit(coloured(str(made)))
+
+
+def _refuse_errors(made: Plan) -> None:
+    if made.errors:
+        more = f" (and {len(made.errors) - 1} more)" if len(made.errors) > 1 else ""
+        complain(f"this plan can't be applied: {made.errors[0]}{more}")
+        raise typer.Exit(1)
 
 
 def _as_dict(made: Plan) -> dict[str, object]:

@@ -13,6 +13,18 @@ from headwater.cli.output import emit, emit_json, say
 from headwater.cli.progress import progress
 from headwater.cli.session import session
 
+_OTHER_FORMATS = {
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".feather",
+    ".arrow",
+    ".xlsx",
+}
+
 
 def training_set(
     context: typer.Context,
@@ -73,6 +85,10 @@ def training_set(
 def _target(out: Path | None, *, force: bool) -> Path:
     if out is None:
         raise typer.BadParameter("give the file to write with --out")
+    if out.suffix.lower() in _OTHER_FORMATS:
+        raise typer.BadParameter(
+            f"--out {out}: a Parquet file is written; name it {out.with_suffix('.parquet').name}"
+        )
     if out.exists() and not force:
         raise typer.BadParameter(f"--out {out}: the file exists; add --force to replace it")
     if not out.absolute().parent.is_dir():
