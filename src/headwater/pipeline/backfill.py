@@ -56,7 +56,7 @@ class Backfiller:
             raise DefinitionError("backfill: the interval is empty; its start lies before its end")
         began = time.monotonic()
         snapshot = snapshot_of(self.reader, view)
-        timeless = set_aside_timeless(self.reader, view, self.quarantine, snapshot)
+        timeless = set_aside_timeless(self.reader, view, self.quarantine)
         chunks = list(self._chunks(view, start, end, snapshot))
         if not chunks:
             self.names.refresh(view.revision)  # a run may have been cut short before this

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
+from headwater.compute.engines.duckdb import ROW_ID
+from headwater.compute.engines.plain import ROW_BITS
 from headwater.compute.fetch import rows_without_time
 from headwater.compute.reading import Reader
 from headwater.definitions.rules import ValidationRule
@@ -56,17 +60,34 @@ class Gate:
         return checked.passed
 
 
-def set_aside_timeless(
-    reader: Reader, view: AnalyzedView, quarantine: Quarantine, snapshot: str
-) -> int:
-    """Quarantine the source's rows without an event time (C2), once a snapshot; their number."""
+def set_aside_timeless(reader: Reader, view: AnalyzedView, quarantine: Quarantine) -> int:
+    """Quarantine the source's rows without an event time (C2); their number.
+
+    Rows of a file are set aside once, however often they are seen and whatever comes beside them.
+    """
     if view.source is None:
         return 0
-    rows = rows_without_time(reader.engine, reader.scan(view.source))
-    if rows.num_rows == 0:
-        return 0
-    count = rows.num_rows
-    rows = rows.append_column(FEATURE, pa.array([""] * count))
-    rows = rows.append_column(RULE, pa.array([NO_TIME] * count))
-    run_id = f"source-{view.source.name}-{snapshot}"
-    return quarantine.write(view.name, run_id, rows.to_batches(), part=NO_TIME)
+    scan = reader.scan(view.source)
+    rows = rows_without_time(reader.engine, scan)
+    numbers = rows[ROW_ID].to_numpy() >> ROW_BITS
+    run_id = f"source-{view.source.name}"
+    for number in np.unique(numbers):
+        found = rows.filter(pa.array(numbers == number)).drop_columns(ROW_ID)
+        # Rows that are staged (CSV, tables, queries) lie in a file of another name each time.
+        is_staged = view.source.resolved_format() not in ("parquet", "delta")
+        file = "" if is_staged else scan.files[number]
+        part = _digest(file, found)
+        count = found.num_rows
+        found = found.append_column(FEATURE, pa.array([""] * count))
+        found = found.append_column(RULE, pa.array([NO_TIME] * count))
+        quarantine.write(view.name, run_id, found.to_batches(), part=part)
+    return int(rows.num_rows)
+
+
+def _digest(file: str, rows: pa.Table) -> str:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows.combine_chunks())
+    named = hashlib.sha256(file.encode())
+    named.update(sink.getvalue())
+    return named.hexdigest()[:32]

@@ -155,7 +155,7 @@ class Materializer:
                 if on_progress is not None:
                     on_progress(Progress(view.name, load.rows, part + 1, total))
         mark.clear()
-        timeless = set_aside_timeless(reader, view, self.quarantine, run.snapshot)
+        timeless = set_aside_timeless(reader, view, self.quarantine)
         return replace(
             report,
             rows=load.rows,
