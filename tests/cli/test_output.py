@@ -71,4 +71,3 @@ def test_somebody_watches(capsys, monkeypatch):
     assert "1,000 rows" in said.err
     assert "clicks" in said.err
     assert "100%" in said.err
-
