@@ -55,6 +55,7 @@ SPINES = {
     "pandas, categories": lambda _: spine_table().to_pandas().astype({"user_id": "category"}),
     "large strings": lambda _: spine_table().set_column(0, "user_id", large()),
     "polars": lambda _: pl.from_arrow(spine_table()),
+    "polars, categories": lambda _: pl.from_arrow(spine_table()).cast({"user_id": pl.Categorical}),
     "polars, lazy": lambda _: pl.from_arrow(spine_table()).lazy(),
     "columns": lambda _: spine_table().to_pydict(),
     "path": lambda folder: Path(written(folder)),
@@ -155,12 +156,30 @@ def test_the_timestamp_has_the_name_that_is_given(store):
     [
         (pa.array([None] * 5, TIME), "is null in row 0"),
         (pa.array(range(5), pa.int64()), "a timestamp or a date is expected"),
-        (pa.array(["soon"] * 5), "soon"),
+        (pa.array(["soon"] * 5), "'soon'.*texts are read as UTC"),
+        (pa.array(["2024-01-05T12:00:00+02:00"] * 5), "make times of others first"),
     ],
 )
 def test_times_that_are_none_are_refused(store, column, match):
     spine = spine_table().set_column(1, "event_timestamp", column)
     with pytest.raises(SpineError, match=match):
+        store.get_historical_features(spine, FEATURES).to_arrow()
+
+
+def test_nested_columns_of_a_polars_spine_come_back_as_they_were(store):
+    tags = [["x"], [], None, ["y", "z"], ["x"]]
+    notes = [{"by": "ann", "at": [1.5]}] * 5
+    spine = pl.from_arrow(spine_table()).with_columns(
+        pl.Series("tags", tags, pl.List(pl.String)), pl.Series("notes", notes)
+    )
+    job = store.get_historical_features(spine, FEATURES)
+    assert job.to_polars().select("tags", "notes").equals(spine.select("tags", "notes"))
+    assert [None if v is None else list(v) for v in job.to_pandas()["tags"]] == tags
+
+
+def test_two_columns_of_one_name_are_refused(store):
+    spine = spine_table().append_column("user_id", pa.array(USERS))
+    with pytest.raises(SpineError, match="two columns are called 'user_id'"):
         store.get_historical_features(spine, FEATURES).to_arrow()
 
 

@@ -83,10 +83,15 @@ def read_spine(given: Any, timestamp: str, engine: DuckDBEngine) -> Spine:
     Raises SpineError when it can't be read or its timestamps are missing, null or no times.
     """
     table = _to_arrow(given, engine)
-    if timestamp not in table.column_names:
-        hint = near_miss(timestamp, table.column_names)
+    names = table.column_names
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SpineError(f"spine: two columns are called '{twice}'; rename one of them")
+    if timestamp not in names:
+        hint = near_miss(timestamp, names)
         raise SpineError(
-            f"spine: no column '{timestamp}'{hint}; name its timestamp column with timestamp="
+            f"spine: no column '{timestamp}'{hint}; name its timestamp column with timestamp= "
+            f"(columns: {', '.join(names)})"
         )
     return Spine(table, timestamp, _times(table[timestamp], timestamp))
 
@@ -118,16 +123,22 @@ def _to_arrow(given: Any, engine: DuckDBEngine) -> pa.Table:
 
 def _plain(table: pa.Table) -> pa.Table:
     """Without the string and list views that polars exports."""
+    return table.cast(pa.schema([(field.name, _plain_type(field.type)) for field in table.schema]))
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
     kinds = pa.types
-    fields = []
-    for field in table.schema:
-        kind = field.type
-        if kinds.is_string_view(kind) or kinds.is_large_string(kind):
-            kind = pa.string()
-        elif kinds.is_binary_view(kind) or kinds.is_large_binary(kind):
-            kind = pa.binary()
-        fields.append(pa.field(field.name, kind))
-    return table.cast(pa.schema(fields))
+    if kinds.is_string_view(kind) or kinds.is_large_string(kind):
+        return pa.string()
+    if kinds.is_binary_view(kind) or kinds.is_large_binary(kind):
+        return pa.binary()
+    if kinds.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _plain_type(kind.value_type), kind.ordered)
+    if kinds.is_list(kind) or kinds.is_large_list(kind):
+        return pa.list_(_plain_type(kind.value_type))
+    if kinds.is_struct(kind):
+        return pa.struct([(field.name, _plain_type(field.type)) for field in kind])
+    return kind
 
 
 def _from_text(given: str | Path, engine: DuckDBEngine) -> pa.Table:
@@ -175,4 +186,7 @@ def _parse_times(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         text = pc.replace_substring_regex(column, r"(Z|[+-]00:?00)$", "")
         return pc.cast(text, pa.timestamp("us"))
     except pa.ArrowInvalid as error:
-        raise SpineError(f"spine: column '{name}': {first_line(error)}") from None
+        raise SpineError(
+            f"spine: column '{name}': {first_line(error)}; texts are read as UTC, like "
+            "'2024-01-05 12:00:00', so make times of others first"
+        ) from None
