@@ -203,7 +203,14 @@ class FeatureStore:
     def _project_of(self, revision: str) -> AnalyzedProject:
         """What has to be known to compute a revision that may not be current."""
         definitions, schemas = revision_definitions(self.registry, self.project, revision)
-        return analyze(definitions, lambda source: schemas[source.name])
+        found = analyze(definitions, lambda source: schemas[source.name])
+        if all(view.revision != revision for view in found.views.values()):
+            raise DefinitionError(
+                f"revision {revision[:12]} was applied by another version of Headwater, which "
+                "understood its definition otherwise; apply again with this one, and pin services "
+                "to the versions that come of it"
+            )
+        return found
 
     # --- looking around ---------------------------------------------------------------------
 

@@ -15,8 +15,9 @@ from headwater import (
     ValidationRule,
 )
 from headwater.errors import ConflictError, DefinitionError, NotFoundError, NotSupportedError
+from headwater.expressions import analysis
 from store import shop
-from store.shop import day, event, view
+from store.shop import day, event, moment, view
 
 ROWS = [
     event("a", day(0, 1), amount=1.0),
@@ -274,6 +275,18 @@ def test_a_pinned_derived_version_goes_on_reading_its_inputs_as_they_were(make, 
     assert served(store, "double") == [220.0]
     found = store.get_online_features("model", [{"user_id": "a"}]).to_dict()
     assert found["values"]["double"] == [22.0]
+
+
+def test_definitions_that_another_version_understood_otherwise_are_applied_again(make, monkeypatch):
+    make(ROWS).apply([shop.activity()])
+    as_it_was = analysis.revision
+    monkeypatch.setattr(analysis, "revision", lambda *given: as_it_was(*given)[::-1])
+    store = make()
+    with pytest.raises(DefinitionError, match=r"another version of Headwater.*apply again"):
+        store.materialize(until=moment(NOON))
+    assert store.apply([shop.activity()]).changed
+    store.materialize(until=moment(NOON))
+    assert served(store, "clicks_1d") == [1]
 
 
 def test_a_rule_makes_a_patch(make):
