@@ -15,8 +15,10 @@ from headwater.compute.engines.plain import PlainFiles
 from headwater.compute.facts import FactQuery, read_facts
 from headwater.compute.fetch import fetch_rows
 from headwater.compute.keys import KeyIndex
+from headwater.expressions.parse import parse
 
 UTC_MICROS, INT64 = pa.timestamp("us", "UTC"), pa.int64()
+COMPUTED = ("name = 'n3'", "amount * small", "hour(seen)", "1", "coalesce(flag, small > 3)")
 START = datetime(2024, 1, 1, tzinfo=UTC)
 ROWS = 1000
 EVERY = ("amount", "name", "flag", "day", "seen", "small")
@@ -86,7 +88,9 @@ def shown(facts):
 
 
 def query(keys, **given):
-    columns = {f"column {name}": f'"{name}"' for name in EVERY}
+    columns = {f"column {name}": parse(name, "here") for name in EVERY}
+    for place, text in enumerate(COMPUTED):
+        columns[f"computed {place}"] = parse(text, "here")
     return FactQuery(keys, latest=micros(START + timedelta(hours=30)), columns=columns, **given)
 
 

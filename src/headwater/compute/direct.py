@@ -1,45 +1,59 @@
-"""Facts whose keys, times and columns stand in Parquet files as they are, read without a query."""
+"""Facts whose keys, times and columns stand in Parquet files as they are, read without a join."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headwater.compute.engines.duckdb import Scan
+from headwater.compute.engines.duckdb import DuckDBEngine, Scan, first_line, literal
 from headwater.compute.keys import KeyIndex
 from headwater.compute.values import whole, without_zone
+from headwater.errors import ComputeError
 from headwater.expressions.parse import parse
-from headwater.expressions.printing import quote
-from headwater.expressions.tree import Column
+from headwater.expressions.printing import quote, to_duckdb
+from headwater.expressions.tree import Column, Node
+from headwater.expressions.walk import columns_of
 
 Ints = NDArray[np.int64]
+_Arrays = tuple[Ints, ...]
 DAY = 86_400_000_000
 
 
 @dataclass(frozen=True)
 class Direct:
     """Which columns of the files hold what: the key (None without an entity), the times, and what
-    else is wanted, by output name.
+    else is wanted, by output name: `plain` as it is, `computed` by an expression.
     """
 
     key: str | None
     event_time: str
     available_at: str | None
-    columns: Mapping[str, str]
+    plain: Mapping[str, str]
+    computed: Mapping[str, Node]
 
+    @property
+    def inputs(self) -> list[str]:
+        """What the expressions read."""
+        return sorted({name for node in self.computed.values() for name in columns_of(node)})
+
+    @property
     def names(self) -> list[str]:
-        found = [self.key, self.event_time, self.available_at, *self.columns.values()]
+        """All columns that are read."""
+        found = [self.key, self.event_time, self.available_at, *self.plain.values(), *self.inputs]
         return list(dict.fromkeys(name for name in found if name is not None))
 
     def text(self, scan: Scan) -> str:
         """The query that would read the same."""
-        listed = ", ".join(map(quote, self.names()))
-        return f"SELECT {listed} FROM read_parquet({list(scan.files)})"
+        columns = [quote(name) for name in self.names if name not in self.inputs]
+        columns += [to_duckdb(node) for node in self.computed.values()]
+        files = ", ".join(literal(file) for file in scan.files)
+        return f"SELECT {', '.join(columns)} FROM read_parquet([{files}])"
 
 
 @dataclass(frozen=True)
@@ -52,22 +66,23 @@ class Bounds:
     data_delay: int
 
 
-def direct_columns(scan: Scan, keys: pa.Table, columns: Mapping[str, str]) -> Direct | None:
-    """How to read facts directly, or None where that takes SQL: for expressions, composite keys,
-    and ids, whose versions have to be told apart. `columns` maps output names to SQL.
+def direct_columns(scan: Scan, keys: pa.Table, columns: Mapping[str, Node]) -> Direct | None:
+    """How to read facts directly, or None where that takes SQL: for composite keys, for ids, whose
+    versions have to be told apart, and for what the files don't hold as it is.
     """
-    source, plain = scan.source, scan.plain.types
-    event_time = _time_column(source.event_time, plain)
-    known = None if source.available_at is None else _time_column(source.available_at, plain)
+    source, types = scan.source, scan.plain.types
+    event_time = _time_column(source.event_time, types)
+    known = None if source.available_at is None else _time_column(source.available_at, types)
     if event_time is None or (known is None) != (source.available_at is None):
         return None
     key = keys.column_names[0] if keys.num_columns else None
-    if source.id_columns or keys.num_columns > 1 or (key and not _is_key(plain.get(key))):
+    if source.id_columns or keys.num_columns > 1 or (key and not _is_key(types.get(key))):
         return None
-    names = {quote(name): name for name in plain}
-    if any(sql not in names for sql in columns.values()):
+    if any(name not in types for node in columns.values() for name in columns_of(node)):
         return None
-    return Direct(key, event_time, known, {alias: names[sql] for alias, sql in columns.items()})
+    plain = {alias: node.name for alias, node in columns.items() if isinstance(node, Column)}
+    computed = {alias: node for alias, node in columns.items() if alias not in plain}
+    return Direct(key, event_time, known, plain, computed)
 
 
 def _time_column(expression: str, plain: Mapping[str, pa.DataType]) -> str | None:
@@ -93,32 +108,67 @@ class DirectFacts:
     columns: Mapping[str, pa.ChunkedArray]
 
 
-def read_direct(scan: Scan, keys: pa.Table, direct: Direct, bounds: Bounds) -> DirectFacts:
-    """The facts of the wanted keys inside the bounds, in the order of the files' rows."""
+def read_direct(
+    engine: DuckDBEngine, scan: Scan, keys: pa.Table, direct: Direct, bounds: Bounds
+) -> DirectFacts:
+    """The facts of the wanted keys inside the bounds, in the order of the files' rows.
+
+    Raises ComputeError when an expression fails.
+    """
+    engine.note(direct.text(scan))
     index = None if direct.key is None else KeyIndex.of(whole(keys.column(0)))
-    wanted = list(dict.fromkeys(direct.columns.values()))
-    parts: list[tuple[Ints, Ints, Ints, Ints]] = []
-    tables: list[pa.RecordBatch] = []
     is_date = pa.types.is_date(scan.plain.types[direct.event_time])
     within = None if is_date else (direct.event_time, bounds.earliest, bounds.latest)
-    for first, batch in scan.plain.batches(direct.names(), within=within):
+    parts: list[_Arrays] = []
+    tables: list[pa.Table] = []
+    for first, batch in scan.plain.batches(direct.names, within=within):
         arrays, keep = _facts_of(batch, first, index, direct, bounds)
         chosen = None if keep.all() else np.flatnonzero(keep)
-        parts.append(tuple(a if chosen is None else a[chosen] for a in arrays))  # type: ignore[arg-type]
-        if wanted:
-            rows = batch.select(wanted)
-            tables.append(rows if chosen is None else rows.take(pa.array(chosen)))
+        parts.append(arrays if chosen is None else tuple(array[chosen] for array in arrays))
+        if direct.plain or direct.computed:
+            tables.append(_columns_of(engine, scan, direct, batch, chosen))
     key, event_time, known, row_id = _joined(parts)
-    table = pa.Table.from_batches(tables, _schema(scan, wanted))
-    columns = {alias: without_zone(table[name]) for alias, name in direct.columns.items()}
+    columns: Mapping[str, pa.ChunkedArray] = {}
+    if direct.plain or direct.computed:
+        tables = tables or [_columns_of(engine, scan, direct, _nothing(scan, direct), None)]
+        table = pa.concat_tables(tables)
+        columns = dict(zip(table.column_names, table.columns, strict=True))
     if direct.available_at is None:
         known = event_time
     return DirectFacts(key, event_time, known, row_id, columns)
 
 
+def _nothing(scan: Scan, direct: Direct) -> pa.RecordBatch:
+    schema = pa.schema([(name, scan.plain.types[name]) for name in direct.names])
+    return pa.RecordBatch.from_pylist([], schema)
+
+
+def _columns_of(
+    engine: DuckDBEngine, scan: Scan, direct: Direct, batch: pa.RecordBatch, chosen: Ints | None
+) -> pa.Table:
+    """The wanted columns of the chosen rows (None is all) of a batch."""
+    names = list(dict.fromkeys([*direct.plain.values(), *direct.inputs]))
+    rows = batch.select(names)
+    if chosen is not None:
+        rows = rows.take(pa.array(chosen))
+    read = {name: without_zone(rows.column(name)) for name in names}
+    found = {alias: read[name] for alias, name in direct.plain.items()}
+    if not direct.computed:
+        return pa.table(found)
+    listed = ", ".join(f"{to_duckdb(n)} AS {quote(alias)}" for alias, n in direct.computed.items())
+    inputs = {name: read[name] for name in direct.inputs} or {"row": pa.nulls(rows.num_rows)}
+    try:
+        with engine.untraced():
+            computed = engine.query(f"SELECT {listed} FROM batch", {"batch": pa.table(inputs)})
+    except duckdb.Error as error:
+        raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None
+    return pa.table({**found, **{alias: computed[alias] for alias in direct.computed}})
+
+
 def _facts_of(
     batch: pa.RecordBatch, first: int, index: KeyIndex | None, direct: Direct, bounds: Bounds
-) -> tuple[tuple[Ints, Ints, Ints, Ints], NDArray[np.bool_]]:
+) -> tuple[_Arrays, NDArray[np.bool_]]:
+    """Key, event time, availability and id of each row, and which rows count."""
     rows = batch.num_rows
     event_column = batch.column(direct.event_time)
     event_time = _micros(event_column)
@@ -155,11 +205,7 @@ def _micros(column: pa.Array) -> Ints:
     return micros
 
 
-def _joined(parts: list[tuple[Ints, Ints, Ints, Ints]]) -> list[Ints]:
+def _joined(parts: list[_Arrays]) -> _Arrays:
     if not parts:
-        return [np.zeros(0, dtype=np.int64)] * 4
-    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-
-
-def _schema(scan: Scan, names: list[str]) -> pa.Schema:
-    return pa.schema([(name, scan.plain.types[name]) for name in names])
+        return tuple(np.zeros(0, dtype=np.int64) for _ in range(4))
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))

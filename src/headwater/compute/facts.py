@@ -20,7 +20,8 @@ from headwater.compute.order import canonical_bytes, order_rows
 from headwater.compute.values import whole
 from headwater.definitions.source import Source
 from headwater.errors import ComputeError
-from headwater.expressions.printing import quote
+from headwater.expressions.printing import quote, to_duckdb
+from headwater.expressions.tree import Column, Node
 
 Ints = NDArray[np.int64]
 DAY = 86_400_000_000
@@ -33,7 +34,7 @@ _HASH_MIX = np.uint64(0x9E3779B97F4A7C15)
 class FactQuery:
     """Which facts to read, and what of them.
 
-    `columns` maps output names to SQL expressions over the source's columns. `keys` holds the
+    `columns` maps output names to expressions over the source's columns. `keys` holds the
     distinct keys (its row number is the code); None reads every key as the one code 0. Facts
     later than `latest`, or before `earliest`, are of no use and may be left out; `data_delay` is
     subtracted from the time at which a fact became known.
@@ -41,7 +42,7 @@ class FactQuery:
 
     keys: pa.Table
     latest: int
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, Node] = field(default_factory=dict)
     earliest: int | None = None
     data_delay: int = 0
     ordered: bool = True
@@ -85,16 +86,15 @@ def read_facts(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> Facts:
 
 def _read(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> pa.Table:
     """The facts of the wanted keys, each with its key's code as `#key`."""
-    meta = _meta_columns(scan, wanted)
-    times = (EVENT_TIME, KNOWN_AT)
-    columns = {name: sql for name, sql in meta.items() if name not in times} | {**wanted.columns}
+    columns = dict(wanted.columns)
+    if scan.source.sequence is not None:
+        columns[SEQUENCE] = Column(scan.source.sequence)
     direct = direct_columns(scan, wanted.keys, columns)
     if direct is None:
         return _query(engine, scan, wanted)
-    engine.note(direct.text(scan))
     known_by = wanted.latest if wanted.knowledge else None
     bounds = Bounds(wanted.earliest, wanted.latest, known_by, wanted.data_delay)
-    found = read_direct(scan, wanted.keys, direct, bounds)
+    found = read_direct(engine, scan, wanted.keys, direct, bounds)
     arrays = {"#key": found.key, EVENT_TIME: found.event_time, ROW_ID: found.row_id}
     if direct.available_at is not None:
         arrays[KNOWN_AT] = found.available_at
@@ -104,7 +104,8 @@ def _read(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> pa.Table:
 def _query(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> pa.Table:
     """The same by a query."""
     names = wanted.keys.column_names
-    inner = {**_meta_columns(scan, wanted), **wanted.columns}
+    asked = {name: to_duckdb(node) for name, node in wanted.columns.items()}
+    inner = {**_meta_columns(scan, wanted), **asked}
     columns = [f"{sql} AS {quote(name)}" for name, sql in inner.items()]
     columns += [f"{quote(name)} AS {quote('#key ' + name)}" for name in names]
     facts = f"(SELECT {', '.join([*columns, quote(ROW_ID)])} FROM {scan.relation}) f"

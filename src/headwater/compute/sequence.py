@@ -20,7 +20,7 @@ from headwater.compute.values import Asked, Rules, Values, evaluate, nulled, who
 from headwater.compute.windowed import aggregation, to_arrow_column
 from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature
-from headwater.expressions.printing import canonical, quote
+from headwater.expressions.printing import canonical
 from headwater.expressions.tree import Aggregate, Call, Column, Literal, Node
 from headwater.expressions.walk import children, replace
 
@@ -75,7 +75,7 @@ def sequence_rows(  # noqa: PLR0917
     wanted = FactQuery(
         keys,
         latest=latest,
-        columns={f"column {name}": quote(name) for name in needed},
+        columns={f"column {name}": Column(name) for name in needed},
         data_delay=rules.data_delay,
         knowledge=rules.knowledge,
     )

@@ -17,7 +17,7 @@ from headwater.compute.kernels.windows import aggregate
 from headwater.compute.values import Asked, Rules, Values, evaluate, nulled, whole
 from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature
-from headwater.expressions.printing import canonical, to_duckdb
+from headwater.expressions.printing import canonical
 from headwater.expressions.tree import Aggregate, Node
 from headwater.expressions.tree import Column as ColumnNode
 from headwater.expressions.walk import aggregates_of, replace
@@ -40,26 +40,27 @@ class Leaf:
 
 @dataclass
 class Leaves:
-    """The distinct aggregates of some expressions, and the SQL columns under them."""
+    """The distinct aggregates of some expressions, and the row-level expressions under them."""
 
     leaves: dict[tuple[str, Frame], Leaf] = field(default_factory=dict)
-    columns: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, Node] = field(default_factory=dict)
     _aliases: dict[str, str] = field(default_factory=dict)
 
     def add(self, node: Aggregate, frame: Frame) -> str:
         """The name of the column that will hold the aggregate's values."""
         key = (canonical(node), frame)
         if key not in self.leaves:
-            arg = self._column(to_duckdb(node.args[0])) if node.args else None
-            where = self._column(to_duckdb(node.where)) if node.where is not None else None
+            arg = self._column(node.args[0]) if node.args else None
+            where = self._column(node.where) if node.where is not None else None
             self.leaves[key] = Leaf(f"aggregate {len(self.leaves)}", node, frame, arg, where)
         return self.leaves[key].name
 
-    def _column(self, sql: str) -> str:
-        if sql not in self._aliases:
-            self._aliases[sql] = f"column {len(self._aliases)}"
-            self.columns[self._aliases[sql]] = sql
-        return self._aliases[sql]
+    def _column(self, node: Node) -> str:
+        text = canonical(node)
+        if text not in self._aliases:
+            self._aliases[text] = f"column {len(self._aliases)}"
+            self.columns[self._aliases[text]] = node
+        return self._aliases[text]
 
     def outer(self, tree: Node, frame: Frame) -> Node:
         """The expression with each aggregate replaced by the column that holds it."""

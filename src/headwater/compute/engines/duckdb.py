@@ -109,6 +109,16 @@ class DuckDBEngine:
         finally:
             self._trace.statements = before
 
+    @contextmanager
+    def untraced(self) -> Iterator[None]:
+        """Leave out of what is being traced the queries that this thread runs meanwhile."""
+        before = getattr(self._trace, "statements", None)
+        self._trace.statements = None
+        try:
+            yield
+        finally:
+            self._trace.statements = before
+
     def note(self, sql: str) -> None:
         """Add a statement to what is being traced."""
         statements = getattr(self._trace, "statements", None)
