@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from headwater.compute.engines.duckdb import ROW_ID
+from headwater.compute.engines.duckdb import ROW_ID, relative
 from headwater.compute.engines.plain import ROW_BITS
 from headwater.compute.fetch import rows_without_time
 from headwater.compute.reading import Reader
@@ -75,7 +75,7 @@ def set_aside_timeless(reader: Reader, view: AnalyzedView, quarantine: Quarantin
         found = rows.filter(pa.array(numbers == number)).drop_columns(ROW_ID)
         # Rows that are staged (CSV, tables, queries) lie in a file of another name each time.
         is_staged = view.source.resolved_format() not in ("parquet", "delta")
-        file = "" if is_staged else scan.files[number]
+        file = "" if is_staged else relative(scan.files[number], reader.engine.base)
         part = _digest(file, found)
         count = found.num_rows
         found = found.append_column(FEATURE, pa.array([""] * count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 import threading
@@ -359,14 +360,14 @@ def _database(source: Source, base: Path) -> Path:
 def _snapshot(source: Source, engine: DuckDBEngine) -> str:
     kind = source.resolved_format()
     if kind in ("parquet", "csv"):
-        return _stat_digest(engine.paths(source))
+        return _stat_digest(engine.paths(source), engine.base)
     if kind == "delta":
         tables = [_delta_table(source, engine.resolve(path)) for path in source.paths]
         return ",".join(f"{table.metadata().id} v{table.version()}" for table in tables)
     if source.database is not None:
         file = _database(source, engine.base)
         log = file.with_name(f"{file.name}.wal")
-        return _stat_digest([file, log] if log.exists() else [file])
+        return _stat_digest([file, log] if log.exists() else [file], engine.base)
     # What a free query reads is unknown: its result is the snapshot.
     found = engine.query(
         f"SELECT count(*) AS n, sum(hash(q)::HUGEINT) AS h FROM ({_query(source, kind)}) AS q"
@@ -374,9 +375,16 @@ def _snapshot(source: Source, engine: DuckDBEngine) -> str:
     return f"q{found['n'][0].as_py()}-{found['h'][0].as_py()}"
 
 
-def _stat_digest(paths: list[Path]) -> str:
+def _stat_digest(paths: list[Path], base: Path) -> str:
+    """Of names, sizes and times of change; the names as seen from the project, which may move."""
     try:
-        stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        stats = [(relative(path, base), path.stat()) for path in paths]
     except OSError as error:
         raise SourceError(f"a source's file can't be read: {error}") from None
-    return hashlib.sha256(repr(stats).encode()).hexdigest()[:32]
+    told = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
+
+
+def relative(path: str | Path, base: Path) -> str:
+    """A path as it is written from the project's folder."""
+    return os.path.relpath(path, base)
