@@ -21,6 +21,7 @@ from headwater.serving.catalogue import (
 )
 from headwater.serving.catalogue import Column as ServedColumn
 from headwater.serving.live import DOCUMENT, LiveCatalogue, publish
+from headwater.serving.reader import OnlineReader
 from serving.world import CATALOGUE, PROJECT, USERS, T, at, feature
 
 REVISION = Revision("r", "v", (Column("a", "int64"),))
@@ -173,6 +174,19 @@ class TestLive:
         publish(world.store, catalogue(generation=4))
         assert live.snapshot().generation == 3
         assert live.snapshot().generation == 4
+
+    def test_what_was_applied_a_moment_ago_is_known(self, unapplied):
+        reader = OnlineReader(unapplied.store, PROJECT, refresh=3600)
+        with pytest.raises(NotFoundError):
+            reader.get(["age"], {"user_id": [1]})
+        publish(unapplied.store, msgspec.structs.replace(CATALOGUE, services={}))
+        assert reader.get(["age"], {"user_id": [1]}).names == ("user_id", "age")
+        features = {**CATALOGUE.features, "years": CATALOGUE.features["age"]}
+        newer = msgspec.structs.replace(CATALOGUE, generation=4, features=features)
+        publish(unapplied.store, newer)
+        assert reader.get(["years"], {"user_id": [1]}).names == ("user_id", "years")
+        with pytest.raises(NotFoundError, match="did you mean 'years'"):
+            reader.get(["yearss"], {"user_id": [1]})
 
     @pytest.mark.parametrize("document", [b"damaged", msgspec.msgpack.encode({"format": 2})])
     def test_a_broken_one_keeps_the_old_one(self, world, document, caplog):

@@ -60,6 +60,12 @@ def _explain(found: Any) -> str | None:
     if unknown is not None:
         hint = hint_for(unknown, known) or f"; known fields: {', '.join(known)}"
         return f"unknown field '{shown(unknown)}'{hint}"
+    features = found.get("features")
+    if not isinstance(features, list | None):
+        return (
+            f"field 'features' is a JSON {_json_type(features)}; expected an array, as "
+            '["user_ctr_7d"]'
+        )
     entities = found.get("entities")
     if not isinstance(entities, dict):
         return "field 'entities' must be an object of columns, as {\"user_id\": [1, 2]}"

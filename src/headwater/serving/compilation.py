@@ -100,11 +100,7 @@ class Compilation:
         """Answer a feature under `name`. Raises RequestError where that name is taken."""
         feature = self._indexes.features[reference.feature]
         if name in self._outputs:
-            raise RequestError(
-                f"two outputs are called '{name}' ({self._outputs[name].view}:"
-                f"{self._outputs[name].feature} and {feature.view}:{reference.feature}); "
-                "give one of them an 'alias', or ask for 'full_feature_names'"
-            )
+            raise _taken(self._outputs[name], f"{feature.view}:{reference.feature}", version)
         found = self._cell(reference.feature, version, reference.join_keys)
         unknown = next((key for key in reference.join_keys if key not in found.join_keys), None)
         if unknown is not None:

@@ -107,11 +107,10 @@ def _is_whole(columns: Sequence[Sequence[Any]], summable: bool) -> bool:  # noqa
 def _missing_column(plan: Plan, name: str, columns: Mapping[str, Any]) -> RequestError:
     needing = {place for place, key in enumerate(plan.keys) if name in key.names}
     feature = next(o.feature for o in plan.outputs if needing.intersection(o.keys))
-    hint = hint_for(name, [given for given in columns if given not in plan.columns])
     given = ", ".join(f"'{shown(column)}'" for column in list(columns)[:_NAMED]) or "none"
     return RequestError(
-        f"column '{name}' ({plan.columns[name]}), a join key of feature '{feature}', is missing"
-        f"{hint or f' (columns given: {given})'}"
+        f"column '{name}' ({plan.columns[name]}), a join key of feature '{feature}', is missing "
+        f"(columns given: {given})"
     )
 
 

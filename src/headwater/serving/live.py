@@ -78,7 +78,7 @@ class LiveCatalogue:
         Raises NotFoundError where none was ever published, StoreError where none can be read.
         """
         now = self._clock()
-        if now >= self._due:
+        if now >= self._due or self._snapshot is None:
             self._due = now + self._refresh
             self._look()
         if self._snapshot is None:
@@ -89,14 +89,15 @@ class LiveCatalogue:
             )
         return self._snapshot
 
-    def check(self) -> Snapshot:
-        """The catalogue to serve, and whether the store answers now.
-
-        Raises as `snapshot`, and StoreError where the store fails now.
-        """
-        self._store.get_document(self.project, DOCUMENT)
+    def newest(self) -> Snapshot:
+        """The catalogue to serve, looked for just now. Raises as `snapshot`."""
         self._due = self._clock()
         return self.snapshot()
+
+    def check(self) -> Snapshot:
+        """`newest`, which moreover raises StoreError where the store fails now."""
+        self._store.get_document(self.project, DOCUMENT)
+        return self.newest()
 
     def _look(self) -> None:
         try:

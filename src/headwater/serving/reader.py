@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from headwater.errors import RequestError
+from headwater.errors import NotFoundError, RequestError
 from headwater.online.store import OnlineStore
 from headwater.serving.catalogue import Reference
 from headwater.serving.execute import execute, prepare, reads
@@ -84,7 +84,15 @@ class OnlineReader:
     ) -> Plan:
         """The compiled request, from the newest catalogue."""
         asked = (features,) if isinstance(features, str) else tuple(features or ())
-        return self.live.snapshot().plan(asked, feature_service, full=full_feature_names)
+        snapshot = self.live.snapshot()
+        try:
+            return snapshot.plan(asked, feature_service, full=full_feature_names)
+        except NotFoundError:
+            # what was applied a moment ago may not be known yet
+            newer = self.live.newest()
+            if newer is snapshot:
+                raise
+            return newer.plan(asked, feature_service, full=full_feature_names)
 
     def read(self, plan: Plan, columns: Columns, count: int) -> OnlineResponse:
         """Run a compiled request for `count` rows, given as columns."""
