@@ -219,7 +219,10 @@ class TestMistakes:
                 {"features": ["age"], "entities": {"user_id": 1}},
                 "field 'entities', column 'user_id' is a JSON number; expected an array",
             ),
-            ({"features": "age", "entities": {"user_id": [1]}}, "at `$.features`"),
+            (
+                {"features": "age", "entities": {"user_id": [1]}},
+                "field 'features' is a JSON string; expected an array",
+            ),
             ({"features": [1], "entities": {"user_id": [1]}}, "at `$.features[0]`"),
             ({"entities": {"user_id": [1]}}, "no features are asked for"),
             (

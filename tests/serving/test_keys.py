@@ -160,8 +160,8 @@ def test_rows_that_are_none(rows, message):
     [
         (
             {"userid": [1]},
-            "column 'user_id' (int64), a join key of feature 'age', is missing; "
-            "did you mean 'userid'?",
+            "column 'user_id' (int64), a join key of feature 'age', is missing "
+            "(columns given: 'userid')",
         ),
         (
             {"x": [1]},

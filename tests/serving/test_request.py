@@ -87,13 +87,29 @@ def test_an_unknown_service(world):
         world.reader.get(None, [{"user_id": 1}], feature_service="modell")
 
 
-def test_two_outputs_of_one_name(world):
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (
+            ["age", "users:age@0.9.0"],
+            "two outputs are called 'age' (users:age@1.0.0 and users:age@0.9.0); give one of them "
+            "an 'alias'",
+        ),
+        (
+            ["age", "age"],
+            "two outputs are called 'age' (users:age and users:age); give one of them an 'alias'",
+        ),
+        (
+            ["age", Reference("clicks", alias="age")],
+            "two outputs are called 'age' (users:age and user_ads:clicks); give one of them an "
+            "'alias', or ask for 'full_feature_names'",
+        ),
+    ],
+)
+def test_two_outputs_of_one_name(world, features, message):
     with pytest.raises(RequestError) as caught:
-        world.get("age", "users:age@0.9.0", user_id=[1])
-    assert str(caught.value) == (
-        "two outputs are called 'age' (users:age and users:age); give one of them an 'alias', "
-        "or ask for 'full_feature_names'"
-    )
+        world.get(*features, user_id=[1])
+    assert str(caught.value) == message
 
 
 def test_an_output_with_the_name_of_a_column(world):

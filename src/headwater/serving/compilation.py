@@ -241,6 +241,16 @@ class Compilation:
         return _place(self._keys, KeyColumns(names, tuple(dtype for _, dtype in join_keys)))
 
 
+def _taken(first: Output, asked: str, version: str) -> RequestError:
+    known = f"{first.view}:{first.feature}"
+    cure = "give one of them an 'alias'"
+    if known != asked:
+        cure += ", or ask for 'full_feature_names'"
+    elif version != first.version:
+        known, asked = f"{known}@{first.version}", f"{asked}@{version}"
+    return RequestError(f"two outputs are called '{first.name}' ({known} and {asked}); {cure}")
+
+
 def _place(places: dict[_T, int], item: _T) -> int:
     return places.setdefault(item, len(places))
 

@@ -14,7 +14,7 @@ from typing import Any
 from headwater.errors import ComputeError, RequestError
 from headwater.online.codec import Layout, from_micros
 from headwater.online.store import Reads, Rows, Ticks
-from headwater.serving.hints import hint_for, shown
+from headwater.serving.hints import shown
 from headwater.serving.keys import Keys, keys_of
 from headwater.serving.plan import DerivedCell, Group, Plan, StoredCell
 
