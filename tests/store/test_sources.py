@@ -184,6 +184,24 @@ def test_files_with_other_columns_are_read_as_one(make, tmp_path):
     assert found["extra"].to_pylist() == [None, 1]
 
 
+@pytest.mark.parametrize("name", ["file_row_number", "File_Index", "#row"])
+def test_a_column_by_which_the_engine_numbers_rows_is_told(make, tmp_path, name):
+    """DuckDB lets such a column hide its own, and rows would be mixed up."""
+    rows = [event("a", day(0, 1), amount=1.0), event("b", day(0, 2), amount=2.0)]
+    table = shop.table(rows).append_column(name, pa.array([1, 0]))
+    pq.write_table(table, tmp_path / "numbered.parquet")
+    store = make([])
+    numbered = Source("numbered", path="numbered.parquet", **TIMES)
+    with pytest.raises(SourceError, match=f"column '{name}'.*RENAME"):
+        store.apply([view("v", [Feature("last_amount", "amount")], source=numbered)])
+    query = f"SELECT * RENAME (\"{name}\" AS number) FROM 'numbered.parquet'"
+    renamed = Source("renamed", query=query, **TIMES)
+    store.apply([view("v", [Feature("last_amount", "amount")], source=renamed)])
+    spine = shop.spine(["a", "b"], [day(1)] * 2)
+    found = store.get_historical_features(spine, ["last_amount"]).to_arrow()
+    assert found["last_amount"].to_pylist() == [1.0, 2.0]
+
+
 def test_a_column_that_has_gone_is_told(make, tmp_path):
     store = make([event("a", day(0, 1))])
     store.apply([shop.latest()])

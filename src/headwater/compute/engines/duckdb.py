@@ -27,7 +27,8 @@ from headwater.expressions.printing import quote
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-ROW_ID = "#row"  # no user's column is called so
+ROW_ID = "#row"
+OWN_NAMES = frozenset({ROW_ID, "file_index", "file_row_number"})  # a column would hide them
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,7 @@ class DuckDBEngine:
             raw = self.query(f"SELECT * FROM {relation} LIMIT 0").schema
         except duckdb.Error as error:
             raise SourceError(f"source '{source.name}': {first_line(error)}") from None
+        _check_names(source, raw)
         columns: dict[str, str] = {}
         selects: dict[str, str] = {}
         for field in raw:
@@ -291,6 +293,15 @@ def _glob(base: Path, pattern: str) -> Iterator[Path]:
     if path.is_absolute():
         return Path(path.anchor).glob(str(path.relative_to(path.anchor)))
     return base.glob(pattern)
+
+
+def _check_names(source: Source, schema: pa.Schema) -> None:
+    taken = next((name for name in schema.names if name.lower() in OWN_NAMES), None)
+    if taken is not None:
+        raise SourceError(
+            f"source '{source.name}': column '{taken}': the engine numbers rows under this name; "
+            f'rename it, as in query="SELECT * RENAME ({quote(taken)} AS other_name) FROM ..."'
+        )
 
 
 def _canonical(field: pa.Field, dtype: str) -> str:
