@@ -95,7 +95,7 @@ def _runs(store: FeatureStore) -> Rows:
 
 
 def _run(run: Run) -> dict[str, Any]:
-    row: dict[str, Any] = msgspec.to_builtins(run)
+    row = msgspec.structs.asdict(run)
     row["revision"] = run.revision[:12]
     times = ("started_at", "finished_at", "published_at", "start", "end", "tick")
     return {k: _time(v) if k in times else v for k, v in row.items()}
