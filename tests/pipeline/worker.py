@@ -49,7 +49,8 @@ def opened(folder: str) -> FeatureStore:
     """The project with all rooms open: what comes then is the work that may be cut short."""
     store = FeatureStore(folder)
     store.analyzed()
-    assert store.engine and store.online and store.tables
+    for room in ("engine", "online", "tables", "names", "quarantine"):
+        getattr(store, room)
     return store
 
 
