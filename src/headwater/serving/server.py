@@ -160,8 +160,10 @@ class Supervisor:
         try:
             self._workers = [self._start() for _ in range(self._count)]
             while not self._stopping:
-                self._sleep(_LONGEST_PAUSE)
-                if not self._stopping and not self._replace_dead():
+                dead = self._first_dead()
+                if dead is None:
+                    self._sleep(_LONGEST_PAUSE)
+                elif not self._replace(dead):
                     return CANNOT_START
             return 0
         finally:
@@ -185,21 +187,24 @@ class Supervisor:
     def _start(self) -> _Worker:
         return _Worker(self._settings, self._listening)
 
-    def _replace_dead(self) -> bool:
-        """Start again what died; False where a worker says that it can't start."""
+    def _first_dead(self) -> int | None:
         for place, worker in enumerate(self._workers):
-            code = worker.process.poll()
-            if code is None:
-                continue
-            if code == CANNOT_START:
-                return False
-            lived = time.monotonic() - worker.started
-            self._pause = 0.0 if lived > _STEADY else min(2 * self._pause + 0.1, _LONGEST_PAUSE)
-            _say(f"worker {worker.process.pid} died (exit code {code}); starting another")
-            if self._pause:
-                self._wait(self._pause)
-            if not self._stopping:
-                self._workers[place] = self._start()
+            if worker.process.poll() is not None:
+                return place
+        return None
+
+    def _replace(self, place: int) -> bool:
+        """Start another in place of a worker that died; False where it says that it can't start."""
+        worker = self._workers[place]
+        code = worker.process.returncode
+        if code == CANNOT_START:
+            return False
+        lived = time.monotonic() - worker.started
+        self._pause = 0.0 if lived > _STEADY else min(2 * self._pause + 0.1, _LONGEST_PAUSE)
+        _say(f"worker {worker.process.pid} died (exit code {code}); starting another")
+        self._wait(self._pause)
+        if not self._stopping:
+            self._workers[place] = self._start()
         return True
 
     def _wait(self, seconds: float) -> None:
