@@ -226,3 +226,23 @@ def test_rejected_rows_say_when(make):
     store.materialize(until=NOON)
     (row,) = rejected(store, "checked")
     assert row["recorded_at"] > moment(NOON)
+
+
+def test_what_a_backfill_rejects_is_kept_before_its_interval_counts_as_done(make, monkeypatch):
+    """Cut short between the two, the rejected rows are not lost: the interval is not run again."""
+    from headwater.offline.tables import OfflineTables
+
+    store = make([event("bad", day(0), amount=-5.0)])
+    store.apply([amounts(Range(min=0, is_blocking=True))])
+    write = OfflineTables.write_interval
+
+    def cut_short(*arguments):
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OfflineTables, "write_interval", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            store.backfill("checked", day(0), day(1))
+    assert store.backfill("checked", day(0), day(1)).skipped
+    assert len(rejected(store, "checked")) == 1

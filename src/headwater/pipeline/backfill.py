@@ -106,15 +106,19 @@ class Backfiller:
     def _write(
         self, view: AnalyzedView, interval: tuple[int, int], snapshot: str, gate: Gate
     ) -> None:
+        schema = offline_schema(view)
+        checked = _cast(self._checked(view, interval, gate), schema)
+        self.tables.write_interval(view.revision, schema, Interval(*interval), snapshot, checked)
+
+    def _checked(
+        self, view: AnalyzedView, interval: tuple[int, int], gate: Gate
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows that pass. The others are in quarantine when the last one has been given, before
+        the interval counts as done.
+        """
         with gate.part(f"{interval[0]}-{interval[1]}"):
-            batches = (gate.let_through(batch) for batch in self._batches(view, interval))
-            self.tables.write_interval(
-                view.revision,
-                offline_schema(view),
-                Interval(*interval),
-                snapshot,
-                _cast(batches, offline_schema(view)),
-            )
+            for batch in self._batches(view, interval):
+                yield gate.let_through(batch)
 
     def _batches(self, view: AnalyzedView, interval: tuple[int, int]) -> Iterator[pa.RecordBatch]:
         total = parts_of(self.reader, view)
