@@ -20,24 +20,34 @@ from serving.world import PROJECT
 
 RUN = """
 import sys, msgspec
-from headwater.serving.server import serve_workers
+from headwater.serving.server import ControlPlane, serve_workers
 from headwater.serving.worker import WorkerSettings
 settings = msgspec.json.decode(sys.argv[1], type=WorkerSettings)
-serve_workers(settings, port=int(sys.argv[2]), workers=int(sys.argv[3]))
+control = msgspec.json.decode(sys.argv[4], type=ControlPlane | None)
+serve_workers(settings, port=int(sys.argv[2]), workers=int(sys.argv[3]), control=control)
 """
+TESTS = Path(__file__).parents[1]
 PATIENCE = 60
 
 
 class Server:
     """A server on a free port; `lines` is what it has said, `port` where it listens."""
 
-    def __init__(self, folder: Path, workers: int, port: int = 0, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        workers: int,
+        port: int = 0,
+        control: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
         store = {"project": PROJECT, "store": "lmdb", "options": {"path": str(folder)}}
         described = json.dumps({**store, "refresh": 0.0, **settings})
         self.lines: list[str] = []
         self.port = port
         self.process = subprocess.Popen(
-            [sys.executable, "-c", RUN, described, str(port), str(workers)],
+            [sys.executable, "-c", RUN, described, str(port), str(workers), json.dumps(control)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([*_python_path(), str(TESTS)])},
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -93,6 +103,10 @@ class Server:
         assert self.process.stderr is not None
         self.process.stderr.close()
         return code
+
+
+def _python_path() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 
 
 @contextmanager

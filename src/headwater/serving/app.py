@@ -22,6 +22,7 @@ from headwater.serving.hints import hint_for, shown
 from headwater.serving.live import REFRESH
 from headwater.serving.plan import Plan
 from headwater.serving.problem import Problem, problem_of
+from headwater.serving.proxy import PREFIX, Proxy
 from headwater.serving.reader import OnlineReader, same_length
 from headwater.serving.recorder import Recorder
 from headwater.serving.wire import render
@@ -33,6 +34,7 @@ Send = Callable[[Message], Awaitable[None]]
 Answer = tuple[int, bytes, bytes]
 
 FEATURES = "/get-online-features"
+OPENAPI = "/openapi.json"
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 HTML = b"text/html; charset=utf-8"
@@ -63,7 +65,8 @@ class ServingApp:
     """Answers requests from an online store.
 
     `open_store` and `open_recorder` are called when the server starts, in the worker's process;
-    the recorder, where there is one, takes what was served.
+    the recorder, where there is one, takes what was served. `control` answers what is under
+    `/api/`, and describes that part of the API.
     """
 
     def __init__(
@@ -74,8 +77,10 @@ class ServingApp:
         limits: Limits | None = None,
         refresh: float = REFRESH,
         open_recorder: Callable[[], Recorder] | None = None,
+        control: Proxy | None = None,
     ) -> None:
         self._project = project
+        self._control = control
         self._open_store = open_store
         self._open_recorder = open_recorder
         self._limits = limits or Limits()
@@ -86,7 +91,7 @@ class ServingApp:
         self._gets: Mapping[str, Callable[[], Answer]] = {
             "/health": _health,
             "/ready": self._ready,
-            "/openapi.json": lambda: (200, JSON, (_STATIC / "openapi.json").read_bytes()),
+            OPENAPI: lambda: (200, JSON, (_STATIC / "openapi.json").read_bytes()),
             "/docs": lambda: (200, HTML, (_STATIC / "docs.html").read_bytes()),
         }
 
@@ -132,6 +137,8 @@ class ServingApp:
                 if body is None:
                     return  # the caller has gone
                 answer = 200, JSON, await self._features(body)
+            elif self._control is not None and await self._forwarded(scope, receive, send):
+                return
             else:
                 answer = self._get(scope["method"], scope["path"])
         except Problem as problem:
@@ -170,6 +177,21 @@ class ServingApp:
         if size > limit:
             raise _too_large(limit)
         return body if len(parts) == 1 else b"".join(parts)
+
+    async def _forwarded(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Whether the control plane has answered, or the caller went away meanwhile."""
+        path: str = scope["path"]
+        if self._control is None or not (path.startswith(PREFIX) or path == OPENAPI):
+            return False
+        body = await self._body(scope, receive)
+        if body is not None:
+            try:
+                await self._control.forward(scope, body, receive, send)
+            except Problem:
+                if path != OPENAPI:
+                    raise
+                return False  # this process describes its own part
+        return True
 
     async def _features(self, body: bytes) -> bytes:
         request = read_body(body)

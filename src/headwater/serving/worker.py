@@ -26,15 +26,20 @@ import uvicorn
 from headwater.online.store import open_online_store
 from headwater.serving.app import Limits, ServingApp
 from headwater.serving.live import REFRESH
+from headwater.serving.proxy import Proxy
 from headwater.serving.recorder import VectorLogSettings, open_recorder
+from headwater.serving.supervisor import CANNOT_START
 
-CANNOT_START = 3
-"""The exit code of a worker whose application can't start, as uvicorn's."""
+GRACE = 30.0
+"""Seconds for which requests in flight are answered after the server was told to stop."""
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a worker needs. `store` and `options` are what `open_online_store` takes."""
+    """All that a worker needs. `store` and `options` are what `open_online_store` takes.
+
+    `control` is the path of the socket on which the control plane answers, where there is one.
+    """
 
     project: str
     store: str
@@ -42,9 +47,10 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     refresh: float = REFRESH
     access_log: bool = False
-    grace: float = 30.0
+    grace: float = GRACE
     vector_log: VectorLogSettings | None = None
     socket: int | None = None
+    control: str | None = None
 
 
 class _Server(uvicorn.Server):
@@ -72,29 +78,48 @@ def application(settings: WorkerSettings) -> ServingApp:
         limits=settings.limits,
         refresh=settings.refresh,
         open_recorder=None if log is None else partial(open_recorder, log),
+        control=None if settings.control is None else Proxy(settings.control),
     )
 
 
 def run(settings: WorkerSettings, listening: socket.socket, lifeline: int | None = None) -> int:
-    """Serve until SIGTERM, SIGINT or the end of the file `lifeline`; returns an exit code.
+    """Serve online values until SIGTERM, SIGINT or the end of the file `lifeline`."""
+    return run_application(
+        application(settings),
+        listening,
+        lifeline,
+        access_log=settings.access_log,
+        grace=settings.grace,
+    )
 
-    Requests in flight are answered, for `grace` seconds at the most.
+
+def run_application(
+    application: Any,
+    listening: socket.socket,
+    lifeline: int | None = None,
+    *,
+    access_log: bool = False,
+    grace: float = GRACE,
+) -> int:
+    """Serve an ASGI application until SIGTERM, SIGINT or the end of the file `lifeline`.
+
+    Returns an exit code. Requests in flight are answered, for `grace` seconds at the most.
     """
     logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stderr)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     server = _Server(
         uvicorn.Config(
-            application(settings),
+            application,
             http="httptools",
             ws="none",
             lifespan="on",
             interface="asgi3",
             log_config=None,
             log_level=None,
-            access_log=settings.access_log,
+            access_log=access_log,
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=round(settings.grace),
+            timeout_graceful_shutdown=round(grace),
         )
     )
     if lifeline is not None:
