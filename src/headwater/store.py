@@ -85,7 +85,10 @@ class FeatureStore:
     @cached_property
     def engine(self) -> DuckDBEngine:
         from headwater.compute.engines import open_engine
+        from headwater.loading import make_importable
 
+        # The engine calls the project's functions, by their import paths.
+        make_importable(self.settings.root)
         options = self.settings.engine
         limit = None if options.memory_limit is None else f"{options.memory_limit}B"
         return open_engine(
@@ -359,6 +362,11 @@ class FeatureStore:
         """`get_online_features`, for a caller on an event loop."""
         refs, service = self._online_references(features)
         return await self._online_reader.get_async(refs, entity_rows, feature_service=service)
+
+    def online_keys(self, features: Features) -> dict[str, str]:
+        """The columns of join keys that reading these features online takes, and their types."""
+        refs, service = self._online_references(features)
+        return dict(self._online_reader.plan(refs, service, full_feature_names=False).columns)
 
     def _online_references(self, features: Features) -> tuple[Any, str | None]:
         if isinstance(features, str):

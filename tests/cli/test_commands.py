@@ -283,3 +283,28 @@ def test_serve_passes_its_options_as_settings(headwater, fresh, monkeypatch):
         ("0.0.0.0", 0, 3),
         ("127.0.0.1", 8600, 1),
     ]
+
+
+PAGES = """
+from headwater import Entity, Feature, FeatureView, Source
+
+def made(name, key, dtype):
+    source = Source(
+        f"pages_{name}", query=f"SELECT {key} AS page, 7 AS n, TIMESTAMP '2024-01-01' AS at",
+        event_time="at",
+    )
+    entity = Entity(f"page_{name}", join_keys={"page": dtype})
+    return FeatureView(f"by_{name}", entity=entity, source=source, features=[Feature(name, "n")])
+
+views = [made("numbered", "7::BIGINT", "int64"), made("named", "'7'", "string")]
+"""
+
+
+def test_get_reads_keys_in_the_types_of_what_is_asked(headwater, fresh):
+    (fresh / "features" / "pages.py").write_text(PAGES)
+    assert headwater("apply").code == 0
+    assert headwater("materialize", "by_numbered", "by_named").code == 0
+    for feature in ("numbered", "named"):
+        result = headwater("get", feature, "-k", "page=7")
+        assert result.code == 0, result.err
+        assert result.out.splitlines()[1].split()[2:4] == ["7", "PRESENT"]

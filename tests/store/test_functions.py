@@ -361,3 +361,13 @@ def test_plan_accepts_functions_over_a_source_without_rows(make, module):
         ]
     )
     assert trained(store, ["double"], users=("a",)) == {"double": [None]}
+
+
+def test_a_store_finds_the_functions_of_its_project(make, module, monkeypatch):
+    functions = module(GOOD)
+    make(ROWS).apply([view("v", [Feature("double", functions.row_arrow)])])
+    del sys.modules["shop_functions"]
+    monkeypatch.setattr(sys, "path", sys.path[1:])
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("shop_functions")
+    assert None not in trained(make(), ["double"])["double"]

@@ -93,8 +93,11 @@ def get(
     wanted = features_or_service(features or [], service)
     rows = _rows(key or [])
     store = session(context).store()
-    types = _key_types(store, {name for row in rows for name in row})
-    typed = [{name: _typed(name, text, types[name]) for name, text in row.items()} for row in rows]
+    types = store.online_keys(wanted)
+    typed = [
+        {name: _typed(name, text, types.get(name, "string")) for name, text in row.items()}
+        for row in rows
+    ]
     response = store.get_online_features(wanted, typed)
     if as_json:
         emit_json(response.to_dict())
@@ -155,14 +158,6 @@ def _rows(pairs: list[str]) -> list[dict[str, str]]:
             rows.append({})
         rows[-1][name] = text
     return rows
-
-
-def _key_types(store: FeatureStore, names: set[str]) -> dict[str, str]:
-    """The type that the project's entities give each key; text where they don't know it."""
-    found = dict.fromkeys(names, "string")
-    for entity in store.list("entities") if names else []:
-        found |= {name: t for name, t in entity["join_keys"].items() if name in names}
-    return found
 
 
 def _typed(name: str, text: str, dtype: str) -> Any:

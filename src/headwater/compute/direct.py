@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headwater.compute.engines.duckdb import DuckDBEngine, Scan, first_line, literal
+from headwater.compute.engines.duckdb import DuckDBEngine, Scan, first_line
 from headwater.compute.keys import KeyIndex
 from headwater.compute.values import whole, without_zone
 from headwater.errors import ComputeError
 from headwater.expressions.parse import parse
-from headwater.expressions.printing import quote, to_duckdb
+from headwater.expressions.printing import quote, quote_text, to_duckdb
 from headwater.expressions.tree import Column, Node
 from headwater.expressions.walk import columns_of
 
@@ -52,7 +52,7 @@ class Direct:
         """The query that would read the same."""
         columns = [quote(name) for name in self.names if name not in self.inputs]
         columns += [to_duckdb(node) for node in self.computed.values()]
-        files = ", ".join(literal(file) for file in scan.files)
+        files = ", ".join(quote_text(file) for file in scan.files)
         return f"SELECT {', '.join(columns)} FROM read_parquet([{files}])"
 
 

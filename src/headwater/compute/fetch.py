@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import duckdb
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from headwater.compute.engines.duckdb import ROW_ID, DuckDBEngine, Scan, first_line
 from headwater.compute.values import without_zone
 from headwater.definitions.source import Source
-from headwater.errors import ComputeError
+from headwater.definitions.types import to_arrow
+from headwater.errors import ComputeError, SourceError
 from headwater.expressions.parse import parse
 from headwater.expressions.printing import quote, to_duckdb
 from headwater.expressions.types import resolve
@@ -66,12 +67,14 @@ def _fetch_plain(scan: Scan, distinct: Ints, columns: Mapping[str, str], inverse
 def distinct_keys(
     engine: DuckDBEngine,
     scan: Scan,
-    join_keys: Sequence[str],
+    join_keys: Mapping[str, str],
     share: tuple[int, int],
     where: str,
 ) -> pa.Table:
-    """The distinct keys without a null part, of part `share[0]` of `share[1]` hash parts, of the
-    rows that satisfy the SQL condition `where`.
+    """The distinct keys (in the types of `join_keys`) without a null part, of part `share[0]` of
+    `share[1]` hash parts, of the rows that satisfy the SQL condition `where`.
+
+    Raises SourceError for a key that its type can't hold.
     """
     part, parts = share
     names = ", ".join(quote(name) for name in join_keys)
@@ -79,9 +82,16 @@ def distinct_keys(
     of_part = f" AND hash({names}) % {parts} = {part}" if parts > 1 else ""
     sql = f"SELECT DISTINCT {names} FROM {scan.relation} WHERE {where} AND {whole}{of_part}"
     try:
-        return engine.query(sql)
+        found = engine.query(sql)
     except duckdb.Error as error:
         raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None
+    try:
+        return found.cast(pa.schema([(n, to_arrow(dtype)) for n, dtype in join_keys.items()]))
+    except pa.ArrowInvalid as error:
+        raise SourceError(
+            f"source '{scan.source.name}': a value does not fit its join key "
+            f"({', '.join(f'{n} {dtype}' for n, dtype in join_keys.items())}): {first_line(error)}"
+        ) from None
 
 
 def last_change(engine: DuckDBEngine, scan: Scan, until: int) -> int | None:

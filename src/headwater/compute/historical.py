@@ -48,7 +48,8 @@ def compute_historical(
 ) -> pa.Table:
     """The spine's rows in their order, then one column a request, in the requested order.
 
-    Raises SpineError for a spine that lacks a key or a time, or for two outputs of one name.
+    Raises SpineError for a spine that lacks a key or a time, or for two outputs of one name,
+    SourceError where a source's file changes meanwhile.
     """
     chosen = options or Options()
     spine = read_spine(given, chosen.timestamp, engine)
@@ -70,6 +71,8 @@ def compute_historical(
         columns.update({r.output: values.columns[r.feature] for r in members})
         if chosen.on_progress is not None:
             chosen.on_progress(Progress("training set", done * spine.rows, done, len(groups)))
+    for reader in readers.values():
+        reader.check_sources()
     table = spine.table
     for request in requests:
         table = table.append_column(request.output, columns[request.output])

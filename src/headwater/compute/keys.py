@@ -89,6 +89,8 @@ class KeyIndex:
     def of(cls, keys: pa.Array) -> KeyIndex:
         low, high = (None, None)
         if pa.types.is_integer(keys.type):
+            # A source's column may be wider than the key: what does not fit is no key.
+            keys = keys.cast(pa.int64())
             low, high = (pc.min(keys).as_py(), pc.max(keys).as_py())
         if low is None or high - low >= max(SPREAD * len(keys), MANY):
             return cls(keys)

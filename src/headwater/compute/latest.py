@@ -15,7 +15,6 @@ from headwater.compute.keys import EncodedKeys
 from headwater.compute.reading import Reader, visible
 from headwater.compute.values import Values, whole
 from headwater.compute.windowed import reach
-from headwater.definitions.types import to_arrow
 from headwater.errors import NotSupportedError
 from headwater.expressions.analyzed import AnalyzedView
 
@@ -90,9 +89,8 @@ def active_keys(
         assert owner.source is not None  # noqa: S101
         scan = reader.scan(owner.source)
         where = _active(owner, scan, int(seen[0]), int(seen[1]))
-        tables.append(distinct_keys(reader.engine, scan, names, share, where))
-    schema = pa.schema([(name, to_arrow(dtype)) for name, dtype in view.join_keys.items()])
-    table = pa.concat_tables([t.cast(schema) for t in tables])
+        tables.append(distinct_keys(reader.engine, scan, view.join_keys, share, where))
+    table = pa.concat_tables(tables)
     if len(tables) > 1:
         table = table.group_by(names).aggregate([])
     return EncodedKeys(np.arange(table.num_rows, dtype=np.int64), table)

@@ -44,6 +44,11 @@ class Reader:
             self._scans[source.name] = self.engine.scan(source)
         return self._scans[source.name]
 
+    def check_sources(self) -> None:
+        """Raises SourceError where a file has changed since this reader first looked at it."""
+        for scan in self._scans.values():
+            self.engine.check_unchanged(scan)
+
     def read(self, view: AnalyzedView, names: Collection[str], keys: Keys, times: Ints) -> Values:
         """The values that a reader sees at each time: of the latest visible tick, not too old,
         defaults applied. `keys` holds a column for each join key; all have one length.

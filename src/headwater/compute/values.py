@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Rules:
     live: bool = False
 
 
-AS_OF = "as_of()"
+AS_OF, _ROW = "as_of()", "#row number"
 
 
 @dataclass(frozen=True)
@@ -105,19 +105,33 @@ def _run(
     rows: int,
     as_of: Ints | None,
 ) -> dict[str, pa.Array]:
-    inputs = {name: without_zone(column) for name, column in columns.items()}
-    inputs["__row"] = pa.array(np.arange(rows, dtype=np.int64))
+    told = _told_apart(columns)
+    inputs = {told[name]: without_zone(column) for name, column in columns.items()}
+    inputs[_ROW] = pa.array(np.arange(rows, dtype=np.int64))
     time_sql = None
     if as_of is not None:
         inputs[AS_OF] = pa.array(as_of)
         time_sql = f"make_timestamp({quote(AS_OF)})"
-    listed = [f"{to_duckdb(tree, as_of=time_sql)} AS {quote(n)}" for n, tree in trees.items()]
-    sql = f"SELECT {', '.join(listed)} FROM inputs ORDER BY __row"
+    listed = [
+        f"{to_duckdb(tree, lambda name: quote(told[name]), as_of=time_sql)} AS {quote(n)}"
+        for n, tree in trees.items()
+    ]
+    sql = f"SELECT {', '.join(listed)} FROM inputs ORDER BY {quote(_ROW)}"
     try:
         table = engine.query(sql, {"inputs": pa.table(inputs)})
     except duckdb.Error as error:
         raise ComputeError(f"{_named(trees)}: {first_line(error)}") from None
-    return {name: whole(table[name]) for name in trees}
+    return {name: whole(column) for name, column in zip(trees, table.columns, strict=True)}
+
+
+def _told_apart(names: Iterable[str]) -> dict[str, str]:
+    """The names by which DuckDB tells columns apart, though it overlooks the case of letters."""
+    taken = {_ROW, AS_OF}
+    found: dict[str, str] = {}
+    for name in names:
+        found[name] = f"{name} {len(found)}" if name.casefold() in taken else name
+        taken.add(found[name].casefold())
+    return found
 
 
 def _named(trees: Mapping[str, Node]) -> str:

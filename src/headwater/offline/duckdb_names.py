@@ -34,18 +34,6 @@ _CREATE_NAMES = f"""
         join_keys VARCHAR[], version BIGINT
     )
 """
-_SQL_TYPES = {
-    pa.bool_(): "BOOLEAN",
-    pa.int32(): "INTEGER",
-    pa.int64(): "BIGINT",
-    pa.float32(): "FLOAT",
-    pa.float64(): "DOUBLE",
-    pa.string(): "VARCHAR",
-    pa.binary(): "BLOB",
-    pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
-    pa.date32(): "DATE",
-}
-
 Kind = Literal["view", "table"]
 
 
@@ -232,9 +220,14 @@ def _check_free(connection: duckdb.DuckDBPyConnection, item: NamedFeature) -> No
 
 
 def _sql_type(arrow: pa.DataType) -> str:
-    if pa.types.is_list(arrow):
-        return f"{_sql_type(arrow.value_type)}[]"
-    return _SQL_TYPES[arrow]
+    """DuckDB's type of a column in a file; timestamps have their zone there."""
+    from headwater.definitions.types import from_arrow
+    from headwater.expressions.printing import duckdb_type
+
+    dtype = from_arrow(arrow)
+    if dtype is None:
+        raise StoreError(f"an offline table holds {arrow}, which is no type of a feature")
+    return duckdb_type(dtype).replace("TIMESTAMP", "TIMESTAMPTZ")
 
 
 def _relation(name: str) -> str:

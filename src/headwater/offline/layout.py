@@ -21,7 +21,8 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 def offline_schema(view: AnalyzedView) -> pa.Schema:
     """Join keys, `tick` where the view has ticks, `event_time`, `known_at`, features.
 
-    Raises DefinitionError where a key or a feature has the name of one of the times.
+    Raises DefinitionError where a key or a feature has the name of one of the times, or two differ
+    in nothing but the case of letters: SQL engines take them for one.
     """
     from headwater.definitions.types import to_arrow
 
@@ -31,6 +32,14 @@ def offline_schema(view: AnalyzedView) -> pa.Schema:
             raise DefinitionError(
                 f"feature view '{view.name}': '{name}' is the name of a time in its offline table; "
                 "choose another name for the join key or feature"
+            )
+    seen: dict[str, str] = {}
+    for name in (*columns, *RESERVED):
+        first = seen.setdefault(name.casefold(), name)
+        if first != name:
+            raise DefinitionError(
+                f"feature view '{view.name}': '{name}' and '{first}' differ in nothing but case; "
+                "rename one of them"
             )
     times = [EVENT_TIME, KNOWN_AT] if view.view.ticks is None else list(RESERVED)
     keys = [pa.field(name, to_arrow(dtype)) for name, dtype in view.join_keys.items()]

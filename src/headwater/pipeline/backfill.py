@@ -119,6 +119,7 @@ class Backfiller:
         with gate.part(f"{interval[0]}-{interval[1]}"):
             for batch in self._batches(view, interval):
                 yield gate.let_through(batch)
+            self.reader.check_sources()
 
     def _batches(self, view: AnalyzedView, interval: tuple[int, int]) -> Iterator[pa.RecordBatch]:
         total = parts_of(self.reader, view)

@@ -147,6 +147,7 @@ class Materializer:
         with RunLoad(self.online, self.project, run, gate, reader.engine.scratch) as load:
             for part in range(mark.done(), total):
                 found = latest_part(reader, view, run.instant, run.since, (part, total))
+                reader.check_sources()
                 with gate.part(str(part)):
                     load.add(found)
                 if load.is_full or part + 1 == total:

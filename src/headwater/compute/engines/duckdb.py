@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ from headwater.compute.engines.plain import ROW_BITS, PlainFiles
 from headwater.definitions.source import Source
 from headwater.definitions.types import from_arrow
 from headwater.errors import SourceError
-from headwater.expressions.printing import quote
+from headwater.expressions.printing import duckdb_type, quote, quote_text
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -39,13 +39,14 @@ class Scan:
     files: tuple[str, ...]
     columns: Mapping[str, str]
     selects: Mapping[str, str]
+    stamps: tuple[tuple[int, ...], ...] = ()
 
     @property
     def relation(self) -> str:
         """A SQL table expression with every typed column, and ROW_ID for each row."""
         row_id = f"(file_index::BIGINT << {ROW_BITS}) + file_row_number AS {quote(ROW_ID)}"
         columns = [f"{sql} AS {quote(name)}" for name, sql in self.selects.items()]
-        files = ", ".join(literal(file) for file in self.files)
+        files = ", ".join(quote_text(file) for file in self.files)
         select = ", ".join([*columns, row_id])
         return f"(SELECT {select} FROM read_parquet([{files}], union_by_name = true))"
 
@@ -58,11 +59,6 @@ class Scan:
             if sql == quote(name) or self.columns[name] == "timestamp"
         ]
         return PlainFiles.of(self.files, same)
-
-
-def literal(text: str) -> str:
-    """A SQL string."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 class DuckDBEngine:
@@ -91,7 +87,7 @@ class DuckDBEngine:
         # Parquet statistics leave NaN out, and DuckDB would fold comparisons by them.
         self._connection.execute("SET GLOBAL disabled_optimizers = 'statistics_propagation'")
         for name, value in settings.items():
-            self._connection.execute(f"SET {name} = {literal(value)}")
+            self._connection.execute(f"SET {name} = {quote_text(value)}")
         if threads is not None:
             self._connection.execute(f"SET threads = {int(threads)}")
 
@@ -153,7 +149,7 @@ class DuckDBEngine:
         cursor = self._connection.cursor()
         # Both belong to a cursor: a new one starts with the machine's zone and working folder.
         cursor.execute("SET TimeZone = 'UTC'")
-        cursor.execute(f"SET file_search_path = {literal(str(self.base))}")
+        cursor.execute(f"SET file_search_path = {quote_text(str(self.base))}")
         for name, table in (tables or {}).items():
             cursor.register(name, table)
         return cursor
@@ -177,7 +173,9 @@ class DuckDBEngine:
     def scan(self, source: Source) -> Scan:
         """Fix the files that hold the source's rows now, and look at their columns."""
         files = self._files(source)
-        listed = ", ".join(literal(file) for file in files)
+        # Only the files of a folder may change in place: others are written once.
+        stamps = _stamps(source, files) if source.resolved_format() == "parquet" else ()
+        listed = ", ".join(quote_text(file) for file in files)
         relation = f"read_parquet([{listed}], union_by_name = true)"
         try:
             raw = self.query(f"SELECT * FROM {relation} LIMIT 0").schema
@@ -191,13 +189,25 @@ class DuckDBEngine:
             if dtype is not None:
                 columns[field.name] = dtype
                 selects[field.name] = _canonical(field, dtype)
-        return Scan(source, files, columns, selects)
+        return Scan(source, files, columns, selects, stamps)
+
+    def check_unchanged(self, scan: Scan) -> None:
+        """Raises SourceError where a file has changed since the scan: what was read first and what
+        was read later may not belong together.
+        """
+        now = _stamps(scan.source, scan.files[: len(scan.stamps)])
+        for file, before, after in zip(scan.files, scan.stamps, now, strict=False):
+            if before != after:
+                raise SourceError(
+                    f"source '{scan.source.name}': file '{relative(file, self.base)}' has changed "
+                    "while it was read; run this again, and put new rows into new files"
+                )
 
     def count(self, scan: Scan) -> int:
         """How many rows a scan holds, from the files' metadata."""
         if scan.plain.metadata:
             return sum(metadata.num_rows for metadata in scan.plain.metadata)
-        listed = ", ".join(literal(file) for file in scan.files)
+        listed = ", ".join(quote_text(file) for file in scan.files)
         found = self.query(f"SELECT sum(num_rows) AS n FROM parquet_file_metadata([{listed}])")
         return int(found["n"][0].as_py() or 0)
 
@@ -251,7 +261,7 @@ class DuckDBEngine:
             if key in self._staged:
                 return self._staged[key]
             target = self._folder / f"staged-{key}.parquet"
-            copy = f"COPY ({{query}}) TO {literal(str(target))} (FORMAT parquet)"
+            copy = f"COPY ({{query}}) TO {quote_text(str(target))} (FORMAT parquet)"
             try:
                 self._copy(source, copy)
             except duckdb.Error as error:
@@ -265,7 +275,7 @@ class DuckDBEngine:
             if source.database is not None:
                 path = _database(source, self.base)
                 name = f"db_{threading.get_ident()}"
-                cursor.execute(f"ATTACH {literal(str(path))} AS {name} (READ_ONLY)")
+                cursor.execute(f"ATTACH {quote_text(str(path))} AS {name} (READ_ONLY)")
                 try:
                     cursor.execute(f"USE {name}")
                     cursor.execute(copy.format(query=_query(source, kind)))
@@ -273,7 +283,7 @@ class DuckDBEngine:
                     cursor.execute("USE memory")
                     cursor.execute(f"DETACH {name}")
             elif kind == "csv":
-                files = ", ".join(literal(str(path)) for path in self.paths(source))
+                files = ", ".join(quote_text(str(path)) for path in self.paths(source))
                 cursor.execute(copy.format(query=f"SELECT * FROM read_csv([{files}])"))
             else:
                 cursor.execute(copy.format(query=_query(source, kind)))
@@ -327,20 +337,7 @@ def _canonical(field: pa.Field, dtype: str) -> str:
     }
     if dtype in plain and plain[dtype](field.type):
         return name
-    return f"CAST({name} AS {SQL_TYPES[dtype]})" if dtype in SQL_TYPES else name
-
-
-SQL_TYPES = {
-    "bool": "BOOLEAN",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "float32": "FLOAT",
-    "float64": "DOUBLE",
-    "string": "VARCHAR",
-    "bytes": "BLOB",
-    "timestamp": "TIMESTAMP",
-    "date": "DATE",
-}
+    return f"CAST({name} AS {duckdb_type(dtype)})"
 
 
 def first_line(error: Exception) -> str:
@@ -384,6 +381,15 @@ def _snapshot(source: Source, engine: DuckDBEngine) -> str:
         f"SELECT count(*) AS n, sum(hash(q)::HUGEINT) AS h FROM ({_query(source, kind)}) AS q"
     )
     return f"q{found['n'][0].as_py()}-{found['h'][0].as_py()}"
+
+
+def _stamps(source: Source, files: Iterable[str]) -> tuple[tuple[int, ...], ...]:
+    """What changes when a file does."""
+    try:
+        found = [Path(file).stat() for file in files]
+    except OSError as error:
+        raise SourceError(f"source '{source.name}': a file can't be read: {error}") from None
+    return tuple((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in found)
 
 
 def _stat_digest(paths: list[Path], base: Path) -> str:

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from headwater.errors import SourceError
+
 Ints = NDArray[np.int64]
 ROW_BITS = 40  # a row's id is (file's position << 40) + the row's position in the file
 BATCH_ROWS = 500_000
@@ -100,10 +102,16 @@ class PlainFiles:
     def _read(
         self, place: int, groups: Sequence[int], names: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(
-            self.paths[place], metadata=self.metadata[place], pre_buffer=False
-        ) as file:
-            yield from file.iter_batches(BATCH_ROWS, row_groups=list(groups), columns=list(names))
+        path, metadata = self.paths[place], self.metadata[place]
+        try:
+            with pq.ParquetFile(path, metadata=metadata, pre_buffer=False) as file:
+                yield from file.iter_batches(
+                    BATCH_ROWS, row_groups=list(groups), columns=list(names)
+                )
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(
+                f"'{path}' can't be read: {error}; if it was replaced meanwhile, run this again"
+            ) from None
 
 
 def _is_plain_path(path: str) -> bool:
