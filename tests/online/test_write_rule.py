@@ -48,6 +48,8 @@ def stays(stored: Fact, new: Fact) -> bool:
     if new.cut is None:
         if new.id is not None and new.id == stored.id and new.known_at != stored.known_at:
             return stored.known_at > new.known_at
+        if stored.cut is not None and rank(stored)[:2] == rank(new)[:2]:
+            return True
         return rank(stored) >= rank(new)
     if stored.cut is not None and stored.cut > new.cut:
         return True
@@ -196,6 +198,11 @@ class TestOneByOne:
     def test_a_later_run_that_found_the_same_row_holds_against_an_earlier_one(self, online_store):
         same, other = Fact("a", 5, 5, cut=10), Fact("a", 3, 3, cut=15)
         assert self.holds(online_store, same, same._replace(cut=20), other) == same.value
+
+    def test_of_equal_times_a_run_has_chosen(self, online_store):
+        found, pushed = Fact("a", 5, 5, cut=10), Fact("a", 5, 5, sequence=1, tie=b"z")
+        assert self.holds(online_store, found, pushed) == found.value
+        assert self.holds(online_store, pushed, found) == found.value
 
     def test_a_push_after_a_run(self, online_store):
         found = Fact("a", 5, 5, cut=10)

@@ -128,6 +128,9 @@ def _push_replaces(new: Header, old: Header) -> bool:
     if _same_fact(new, old) and new.known_at != old.known_at:
         # The version known later holds, even if it moves the fact back in time.
         return new.known_at > old.known_at
+    if old.cut is not None and (new.event_time, new.known_at) == (old.event_time, old.known_at):
+        # The run knew both and has chosen by the whole of C4, so its row needs no tie of its own.
+        return False
     return _later(new, old)
 
 

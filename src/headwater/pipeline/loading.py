@@ -91,8 +91,8 @@ class RunLoad:
         self.ahead += len(done.rejected)
 
     def _add_rows(self, batch: pa.RecordBatch) -> None:
-        # A pushed row will be compared with these by the source's id and sequence too (C13); until
-        # rows can be pushed, the cuts of runs decide, so they are not fetched for every row.
+        # Sequence and tie are not needed: of rows with equal times a run's row stays (C13). A push
+        # that moves a fact back in time will need the id; until rows can be pushed, none is there.
         keys, batch = _keys(batch, self._run.view)
         times, known = batch.column(_EVENT_TIME), batch.column(_KNOWN_AT)
         self._values.add(keys, self._layout.encode_batch(batch, times, known, cut=self._run.cut))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 
 from headwater.compute.kernels.keyed import LAST
 from headwater.compute.kernels.rows import Bool, Int64, Rows
+from headwater.compute.kernels.sorting import order_by, starts_of_runs
 from headwater.compute.kernels.timeline import Timeline
 
 
@@ -48,9 +47,7 @@ def replay(rows: Rows, context: int | None = None) -> Replay:
     messy = _messy_keys(timeline)
     calm = np.flatnonzero(~messy[timeline.key])
     builder = _Builder(context)
-    for key in np.flatnonzero(messy):
-        begin, end = int(timeline.begin[key]), int(timeline.begin[key + 1])
-        builder.add_key(_arrivals(timeline, begin, end))
+    builder.add(_Events.of(timeline, messy))
     return _joined(timeline, calm, builder)
 
 
@@ -64,23 +61,52 @@ def _messy_keys(timeline: Timeline) -> Bool:
     return messy
 
 
-Arrival = tuple[int, list[int], list[int]]  # instant, rows that come, rows that are replaced
+@dataclass(frozen=True, eq=False)
+class _Events:
+    """What changes in the knowledge of some keys, key by key and instant by instant.
+
+    Row `row[i]` comes, or is replaced where `is_gone[i]`. The events fall into pieces, bounded by
+    `edge`: what comes in C4's order, or else what comes and goes at one instant; where `is_new`
+    is true, a piece begins another key.
+    """
+
+    row: Int64
+    instant: Int64
+    is_gone: Bool
+    edge: Int64
+    in_order: Bool
+    is_new: Bool
+
+    @classmethod
+    def of(cls, timeline: Timeline, messy: Bool) -> _Events:
+        known = timeline.available_at
+        gone = np.full(len(known), LAST) if timeline.replaced_at is None else timeline.replaced_at
+        # A version replaced at the instant of its arrival never was known.
+        lived = np.flatnonzero(messy[timeline.key] & (known < gone))
+        left = lived[gone[lived] != LAST]
+        row = np.concatenate([lived, left])
+        instant = np.concatenate([known[lived], gone[left]])
+        is_gone = np.arange(len(row)) >= len(lived)
+        key = timeline.key[row]
+        order = order_by(key, instant, is_gone.astype(np.int64), row)
+        row, instant, is_gone, key = (array[order] for array in (row, instant, is_gone, key))
+        return cls(row, instant, is_gone, *_pieces(key, instant, row, is_gone))
 
 
-def _arrivals(timeline: Timeline, begin: int, end: int) -> Iterator[Arrival]:
-    """What changes in the knowledge of a key, instant by instant."""
-    known = timeline.available_at[begin:end].tolist()
-    gone = [LAST] * (end - begin)
-    if timeline.replaced_at is not None:
-        gone = timeline.replaced_at[begin:end].tolist()
-    # A version replaced at the instant of its arrival never was known.
-    lived = [i for i in range(end - begin) if known[i] < gone[i]]
-    events = [(known[i], 0, begin + i) for i in lived]
-    events += [(gone[i], 1, begin + i) for i in lived if gone[i] != LAST]
-    for instant, group in groupby(sorted(events), key=lambda event: event[0]):
-        changes = list(group)
-        come = [row for _, is_gone, row in changes if not is_gone]
-        yield instant, come, [row for _, is_gone, row in changes if is_gone]
+def _pieces(key: Int64, instant: Int64, row: Int64, is_gone: Bool) -> tuple[Int64, Bool, Bool]:
+    """Where the pieces of sorted events begin and the last ends, which come in order, and which
+    begin another key.
+    """
+    begin = np.flatnonzero(starts_of_runs(key, instant))
+    # Rows are numbered key by key, so those of the keys before are smaller.
+    furthest = np.maximum.accumulate(np.where(is_gone, -1, row))
+    before = np.where(begin > 0, furthest[begin - 1], -1)
+    first = np.minimum.reduceat(row, begin) if len(begin) else begin
+    in_order = first > before
+    is_new = starts_of_runs(key[begin])
+    is_cut = is_new | ~in_order
+    is_cut[1:] |= ~in_order[:-1]
+    return np.append(begin[is_cut], len(row)), in_order[is_cut], is_new[is_cut]
 
 
 class _Builder:
@@ -89,61 +115,88 @@ class _Builder:
     def __init__(self, context: int | None) -> None:
         self.context = context
         self.segments = 0
-        self.row, self.segment = array("q"), array("q")
-        self.available_at, self.origin = array("q"), array("q")
+        self.row, self.available_at = array("q"), array("q")
+        self.parts: list[tuple[int, int, bool]] = []  # entries, their segment, whether emitted
 
-    def add_key(self, arrivals: Iterable[Arrival]) -> None:
+    def add(self, events: _Events) -> None:
+        row, instant, is_gone = (a.tolist() for a in (events.row, events.instant, events.is_gone))
+        edge = events.edge.tolist()
         known: list[int] = []
-        latest: dict[int, int] = {}
-        for instant, come, gone in arrivals:
-            first = min(come + gone)
-            if known and known[-1] < first:
-                known += come
-                self._emit(come, instant, latest)
-                continue
-            for row in gone:
-                del known[bisect_left(known, row)]
-            for row in come:
-                insort(known, row)
-            place = bisect_left(known, first)
-            self.segments += 1
-            self._repeat(known[self._begin(place) : place], instant, latest)
-            self._emit(known[place:], instant, latest)
+        for piece, (in_order, is_new) in enumerate(
+            zip(events.in_order.tolist(), events.is_new.tolist(), strict=True)
+        ):
+            begin, end = edge[piece], edge[piece + 1]
+            if is_new:
+                known = []
+            if in_order:
+                self.segments += not known
+                known += row[begin:end]
+                self._append(row[begin:end], instant[begin:end], is_emitted=True)
+            else:
+                gone = [
+                    r for r, left in zip(row[begin:end], is_gone[begin:end], strict=True) if left
+                ]
+                self._change(known, row[begin : end - len(gone)], gone, instant[begin])
 
-    def _begin(self, place: int) -> int:
+    def _change(self, known: list[int], come: list[int], gone: list[int], instant: int) -> None:
+        """Rows that come or go before others that are known: these are emitted anew."""
+        first = min(come + gone)
+        for row in gone:
+            del known[bisect_left(known, row)]
+        if known and known[-1] < first and not gone:
+            known += come
+            self._append(come, [instant] * len(come), is_emitted=True)
+            return
+        for row in come:
+            insort(known, row)
+        place = bisect_left(known, first)
+        self.segments += 1
         # One predecessor at least, so that a state carried along finds its origin.
-        return 0 if self.context is None else max(place - max(self.context, 1), 0)
+        back = 0 if self.context is None else max(place - max(self.context, 1), 0)
+        self._append(known[back:place], [instant] * (place - back), is_emitted=False)
+        self._append(known[place:], [instant] * (len(known) - place), is_emitted=True)
 
-    def _emit(self, rows: list[int], instant: int, latest: dict[int, int]) -> None:
-        latest.update(zip(rows, range(len(self.row), len(self.row) + len(rows)), strict=True))
-        self._append(rows, instant)
-        self.origin.extend([-1] * len(rows))
-
-    def _repeat(self, rows: list[int], instant: int, latest: dict[int, int]) -> None:
-        self._append(rows, instant)
-        self.origin.extend([latest[row] for row in rows])
-
-    def _append(self, rows: list[int], instant: int) -> None:
+    def _append(self, rows: list[int], instants: list[int], *, is_emitted: bool) -> None:
         self.row.extend(rows)
-        self.segment.extend([self.segments] * len(rows))
-        self.available_at.extend([instant] * len(rows))
+        self.available_at.extend(instants)
+        self.parts.append((len(rows), self.segments, is_emitted))
+
+    def columns(self) -> tuple[Int64, Int64, Int64, Bool]:
+        """Row, segment and availability of each entry, and whether it is emitted."""
+        counts, segments, emitted = np.array(self.parts, dtype=np.int64).reshape(-1, 3).T
+        return (
+            np.array(self.row, dtype=np.int64),
+            np.repeat(segments, counts),
+            np.array(self.available_at, dtype=np.int64),
+            np.repeat(emitted, counts).astype(np.bool_),
+        )
+
+
+def _origins(row: Int64, is_emitted: Bool) -> Int64:
+    """For each entry that is not emitted the last one before it that is, of the same row; -1."""
+    order = order_by(row)
+    place = np.arange(len(row))
+    # Places grow with the rows here, so that one running maximum serves them all.
+    runs = np.cumsum(starts_of_runs(row[order])) * (len(row) + 1)
+    latest = np.maximum.accumulate(np.where(is_emitted[order], place[order], -1) + runs) - runs
+    origin = np.full(len(row), -1, dtype=np.int64)
+    origin[order] = np.where(is_emitted[order], -1, latest)
+    return origin
 
 
 def _joined(timeline: Timeline, calm: Int64, builder: _Builder) -> Replay:
     """The segments of keys in order, then the others."""
-    row = np.concatenate([calm, np.array(builder.row, dtype=np.int64)])
+    late_row, late_segment, late_known, is_emitted = builder.columns()
     changed = np.diff(timeline.key[calm], prepend=-1) != 0
     segment = np.cumsum(changed) - 1
     count = int(segment[-1]) + 1 if len(segment) else 0
-    # The builder counts segments from 1.
-    late_segment = np.array(builder.segment, dtype=np.int64) + (count - 1)
-    late_known = np.array(builder.available_at, dtype=np.int64)
-    late_origin = np.array(builder.origin, dtype=np.int64)
+    late_origin = _origins(late_row, is_emitted)
     late_origin[late_origin >= 0] += len(calm)
     origin = np.concatenate([np.full(len(calm), -1, dtype=np.int64), late_origin])
     return Replay(
-        row=timeline.row[row],
-        segment=np.concatenate([segment, late_segment]),
+        row=timeline.row[np.concatenate([calm, late_row])],
+        # The builder counts segments from 1.
+        segment=np.concatenate([segment, late_segment + (count - 1)]),
         available_at=np.concatenate([timeline.available_at[calm], late_known]),
         emit=origin < 0,
         origin=origin,

@@ -67,15 +67,18 @@ class _Smoothing:
         self.count[begin:first] = self.count[origin[begin:first]]
         self.state[begin:first] = self.state[origin[begin:first]]
         count, state = int(self.count[first - 1]), float(self.state[first - 1])
-        for entry in range(first, end):
-            if self.given[entry]:
+        counts, states = [], []
+        rest = slice(first, end)
+        for given, x in zip(self.given[rest].tolist(), self.values[rest].tolist(), strict=True):
+            if given:
                 count += 1
-                x = float(self.values[entry])
                 if count == self.n:
-                    state = self._first_mean(entry, origin)
+                    state = self._first_mean(first + len(states), origin)
                 elif count > self.n:
                     state += self.alpha * (x - state)
-            self.count[entry], self.state[entry] = count, state
+            counts.append(count)
+            states.append(state)
+        self.count[rest], self.state[rest] = counts, states
 
     def _first_mean(self, entry: int, origin: Int64) -> float:
         """The mean of the first n values up to an entry, gathered through earlier segments."""
