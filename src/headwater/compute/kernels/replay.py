@@ -89,7 +89,7 @@ class _Events:
         is_gone = np.arange(len(row)) >= len(lived)
         key = timeline.key[row]
         order = order_by(key, instant, is_gone.astype(np.int64), row)
-        row, instant, is_gone, key = (array[order] for array in (row, instant, is_gone, key))
+        row, instant, key, is_gone = row[order], instant[order], key[order], is_gone[order]
         return cls(row, instant, is_gone, *_pieces(key, instant, row, is_gone))
 
 

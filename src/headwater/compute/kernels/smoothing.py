@@ -67,7 +67,8 @@ class _Smoothing:
         self.count[begin:first] = self.count[origin[begin:first]]
         self.state[begin:first] = self.state[origin[begin:first]]
         count, state = int(self.count[first - 1]), float(self.state[first - 1])
-        counts, states = [], []
+        counts: list[int] = []
+        states: list[float] = []
         rest = slice(first, end)
         for given, x in zip(self.given[rest].tolist(), self.values[rest].tolist(), strict=True):
             if given:
