@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -71,8 +71,8 @@ def direct_columns(scan: Scan, keys: pa.Table, columns: Mapping[str, Node]) -> D
     versions have to be told apart, and for what the files don't hold as it is.
     """
     source, types = scan.source, scan.plain.types
-    event_time = _time_column(source.event_time, types)
-    known = None if source.available_at is None else _time_column(source.available_at, types)
+    event_time = time_column(source.event_time, types)
+    known = None if source.available_at is None else time_column(source.available_at, types)
     if event_time is None or (known is None) != (source.available_at is None):
         return None
     key = keys.column_names[0] if keys.num_columns else None
@@ -85,7 +85,8 @@ def direct_columns(scan: Scan, keys: pa.Table, columns: Mapping[str, Node]) -> D
     return Direct(key, event_time, known, plain, computed)
 
 
-def _time_column(expression: str, plain: Mapping[str, pa.DataType]) -> str | None:
+def time_column(expression: str, plain: Mapping[str, pa.DataType]) -> str | None:
+    """The column that a source's time is, as the files hold it; None for an expression."""
     tree = parse(expression, "time")
     kind = plain.get(tree.name) if isinstance(tree, Column) else None
     if kind is None or not isinstance(tree, Column):
@@ -116,15 +117,10 @@ def read_direct(
     Raises ComputeError when an expression fails.
     """
     engine.note(direct.text(scan))
-    index = None if direct.key is None else KeyIndex.of(whole(keys.column(0)))
-    is_date = pa.types.is_date(scan.plain.types[direct.event_time])
-    within = None if is_date else (direct.event_time, bounds.earliest, bounds.latest)
     parts: list[_Arrays] = []
     tables: list[pa.Table] = []
-    for first, batch in scan.plain.batches(direct.names, within=within):
-        arrays, keep = _facts_of(batch, first, index, direct, bounds)
-        chosen = None if keep.all() else np.flatnonzero(keep)
-        parts.append(arrays if chosen is None else tuple(array[chosen] for array in arrays))
+    for arrays, batch, chosen in fact_batches(scan, keys, direct, bounds):
+        parts.append(arrays)
         if direct.plain or direct.computed:
             tables.append(_columns_of(engine, scan, direct, batch, chosen))
     key, event_time, known, row_id = _joined(parts)
@@ -136,6 +132,22 @@ def read_direct(
     if direct.available_at is None:
         known = event_time
     return DirectFacts(key, event_time, known, row_id, columns)
+
+
+def fact_batches(
+    scan: Scan, keys: pa.Table, direct: Direct, bounds: Bounds
+) -> Iterator[tuple[_Arrays, pa.RecordBatch, Ints | None]]:
+    """Batch by batch of the files the code of the key, event time, availability and id of the
+    facts of wanted keys inside the bounds; with the batch, and their positions there (None is all).
+    """
+    index = None if direct.key is None else KeyIndex.of(whole(keys.column(0)))
+    is_date = pa.types.is_date(scan.plain.types[direct.event_time])
+    within = None if is_date else (direct.event_time, bounds.earliest, bounds.latest)
+    for first, batch in scan.plain.batches(direct.names, within=within):
+        arrays, keep = _facts_of(batch, first, index, direct, bounds)
+        chosen = None if keep.all() else np.flatnonzero(keep)
+        found = arrays if chosen is None else tuple(array[chosen] for array in arrays)
+        yield found, batch, chosen
 
 
 def _nothing(scan: Scan, direct: Direct) -> pa.RecordBatch:

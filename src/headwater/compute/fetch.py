@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from headwater.compute.direct import time_column
 from headwater.compute.engines.duckdb import ROW_ID, DuckDBEngine, Scan, first_line
 from headwater.compute.values import without_zone
 from headwater.definitions.source import Source
@@ -98,6 +99,9 @@ def last_change(engine: DuckDBEngine, scan: Scan, until: int) -> int | None:
     """The last instant, at or before `until`, at which a row of the source took effect: at its
     event time, or when it became known after that. None where no row has yet.
     """
+    told = _told_change(scan)
+    if told is not None and told <= until:
+        return told
     event_time = time_sql(scan.source, "event_time", scan.columns)
     instants = [event_time]
     if scan.source.available_at is not None:
@@ -116,8 +120,31 @@ def last_change(engine: DuckDBEngine, scan: Scan, until: int) -> int | None:
     return found
 
 
+def _told_change(scan: Scan) -> int | None:
+    """The last instant at which any row took effect, as the files' statistics tell it."""
+    source, plain = scan.source, scan.plain
+    names = [time_column(source.event_time, plain.types)]
+    if source.available_at is not None:
+        names.append(time_column(source.available_at, plain.types))
+    last: list[int] = []
+    for name in names:
+        if name is None or not pa.types.is_timestamp(plain.types[name]):
+            return None
+        span = plain.span(name)
+        # The availability of a row without an event time would count among the others.
+        if span is None or plain.has_nulls(name):
+            return None
+        last.append(span[1])
+    return max(last)
+
+
 def rows_without_time(engine: DuckDBEngine, scan: Scan) -> pa.Table:
     """The rows of a source whose event time is null, with their ids and all their columns."""
-    event_time = time_sql(scan.source, "event_time", scan.columns)
-    columns = ", ".join(quote(name) for name in [*scan.columns, ROW_ID])
-    return engine.query(f"SELECT {columns} FROM {scan.relation} WHERE {event_time} IS NULL")
+    name = time_column(scan.source.event_time, scan.plain.types)
+    found: Ints = np.zeros(0, dtype=np.int64)
+    if name is None or scan.plain.has_nulls(name):
+        event_time = time_sql(scan.source, "event_time", scan.columns)
+        sql = f"SELECT {quote(ROW_ID)} FROM {scan.relation} WHERE {event_time} IS NULL"
+        found = np.sort(engine.query(sql)[ROW_ID].to_numpy())
+    rows = fetch_rows(engine, scan, found, {name: quote(name) for name in scan.columns})
+    return rows.append_column(ROW_ID, pa.array(found))

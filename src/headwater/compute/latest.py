@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from headwater.compute.direct import Bounds, Direct, direct_columns
 from headwater.compute.engines.duckdb import Scan
 from headwater.compute.fetch import distinct_keys, time_sql
 from headwater.compute.keys import EncodedKeys
-from headwater.compute.reading import Reader, visible
+from headwater.compute.last_rows import last_rows
+from headwater.compute.lookup import row_values
+from headwater.compute.reading import Reader, check_columns, visible
 from headwater.compute.values import Values, whole
 from headwater.compute.windowed import reach
+from headwater.definitions.types import to_arrow
 from headwater.errors import NotSupportedError
 from headwater.expressions.analyzed import AnalyzedView
 
 Ints = NDArray[np.int64]
+PIECE_ROWS = 250_000
+FEW = 1_000_000
 _NO_TIMES: Ints = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class LatestPart:
-    """One hash part of a view's keys at an instant.
+    """Some of a view's keys at an instant.
 
     `rows` holds the join keys and the features (without defaults) of the keys that have a value,
     `event_time` and `known_at` (microseconds) belong to them; `gone` holds the keys that may have
@@ -46,14 +52,24 @@ def parts_of(reader: Reader, view: AnalyzedView) -> int:
     return max(1, -(-max(counts, default=1) // reader.part_rows))
 
 
+def latest_parts_of(reader: Reader, view: AnalyzedView) -> int:
+    """Into how many parts `latest_part` splits the view's keys."""
+    direct = _direct(reader, view)
+    span = None if direct is None else _span(reader, view, direct)
+    return parts_of(reader, view) if span is None else -(-len(span) // _part_keys(reader))
+
+
 def latest_part(
     reader: Reader, view: AnalyzedView, instant: int, since: int | None, share: tuple[int, int]
-) -> LatestPart:
-    """Evaluate part `share[0]` of `share[1]` of a view's keys at an instant.
+) -> Iterator[LatestPart]:
+    """Evaluate part `share[0]` of `share[1]` of a view's keys at an instant, in pieces.
 
     `since` is the instant of the last run: keys that had a row in a window then are looked at
     too, so that they are found `gone` where they have none any more.
     """
+    direct = _direct(reader, view)
+    if direct is not None:
+        return _lookups(reader, view, instant, share, direct)
     keys = active_keys(reader, view, instant, since, share)
     instants = np.full(keys.count, instant, dtype=np.int64)
     if view.source is None:
@@ -62,7 +78,86 @@ def latest_part(
         values = reader.plain(view, names, columns, instants)
     else:
         values = reader.plain_at(view, keys, instants)
-    return _part(view, keys.table, values)
+    return iter([_part(view, keys.table, values)])
+
+
+def _direct(reader: Reader, view: AnalyzedView) -> Direct | None:
+    """How to find the last rows of a view's keys without a query, or None where that can't be:
+    for other views than those of lookups, and for keys and times that the files don't hold.
+    """
+    kinds = {feature.kind for feature in view.stored_features}
+    if view.source is None or not kinds <= {"lookup", "derived"}:
+        return None
+    if not reader.knowledge or len(view.join_keys) != 1:
+        return None
+    return direct_columns(reader.scan(view.source), _no_keys(view), {})
+
+
+def _no_keys(view: AnalyzedView) -> pa.Table:
+    return pa.table({name: pa.array([], to_arrow(d)) for name, d in view.join_keys.items()})
+
+
+def _part_keys(reader: Reader) -> int:
+    """How many numbers of a span are one part: a number takes less memory than a row."""
+    return max(1, reader.part_rows // 2)
+
+
+def _span(reader: Reader, view: AnalyzedView, direct: Direct) -> range | None:
+    """The numbers among which a view's keys are, where these are integers that lie close together:
+    then they need not be listed first.
+    """
+    if view.source is None or direct.key is None:
+        return None
+    files, kind = reader.scan(view.source).plain, to_arrow(view.join_keys[direct.key])
+    if not pa.types.is_integer(files.types[direct.key]) or not pa.types.is_integer(kind):
+        return None
+    found = files.span(direct.key)
+    if found is None or found[1] - found[0] >= max(files.rows, FEW):
+        return None
+    edge = 2 ** (kind.bit_width - 1)
+    if found[0] < -edge or found[1] >= edge:
+        return None  # the query names the key that does not fit
+    return range(found[0], found[1] + 1)
+
+
+def _candidates(
+    reader: Reader, view: AnalyzedView, instant: int, share: tuple[int, int], direct: Direct
+) -> pa.Table:
+    """What may be a key, of one part of the keys: a range of numbers, or what stands in the rows.
+
+    Numbers in their order are neighbours in the online store too.
+    """
+    span = _span(reader, view, direct)
+    if span is None:
+        return active_keys(reader, view, instant, None, share).table
+    size = _part_keys(reader)
+    own = span[share[0] * size : (share[0] + 1) * size]
+    schema = _no_keys(view).schema
+    numbers = np.arange(len(own), dtype=np.int64) + own.start
+    return pa.table({schema.names[0]: pa.array(numbers)}).cast(schema)
+
+
+def _lookups(
+    reader: Reader, view: AnalyzedView, instant: int, share: tuple[int, int], direct: Direct
+) -> Iterator[LatestPart]:
+    """The same of a view of lookups, whose rows are found first and then fetched piece by piece."""
+    assert view.source is not None  # noqa: S101
+    scan = reader.scan(view.source)
+    features = [feature for feature in view.stored_features if feature.kind == "lookup"]
+    check_columns(features, scan)
+    keys = _candidates(reader, view, instant, share, direct)
+    # Facts that are not known yet tell which keys may have lost their value.
+    bounds = Bounds(None, instant, None, view.view.data_delay)
+    rows = last_rows(reader.engine, scan, keys, direct, bounds)
+    for start in range(0, max(1, rows.key.size), PIECE_ROWS):
+        piece = rows.cut(start, start + PIECE_ROWS)
+        instants = np.full(piece.key.size, instant, dtype=np.int64)
+        columns = row_values(reader.engine, scan, features, piece.row_id, instants)
+        found = np.ones(piece.key.size, dtype=bool)
+        values = Values(columns, piece.event_time, piece.known_at, found)
+        finished, _ = reader.finish(view.stored_features, values, instants)
+        part = _part(view, keys.take(pa.array(piece.key)), replace(values, columns=finished))
+        yield replace(part, gone=keys.take(pa.array(piece.unknown)))
 
 
 def _part(view: AnalyzedView, keys: pa.Table, values: Values) -> LatestPart:

@@ -79,9 +79,11 @@ class Reader:
     def plain_at(self, view: AnalyzedView, keys: EncodedKeys, instants: Ints) -> Values:
         """The stored features of a view with a source at (key code, instant), as a run keeps them:
         whatever their age, without defaults, and not found where a window holds no row.
+
+        The keys are one part of all keys, so they are not split again.
         """
         features = [f for f in view.stored_features if f.kind != "derived"]
-        values = self.at(view, features, keys, instants, live=True)
+        values = self.at(view, features, keys, instants, live=True, parts=1)
         columns, _ = self.finish(view.stored_features, values, instants)
         return Values(columns, values.event_time, values.known_at, values.found)
 
@@ -113,11 +115,15 @@ class Reader:
         instants: Ints,
         *,
         live: bool = False,
+        parts: int | None = None,
     ) -> Values:
-        """Source features evaluated at (key code, instant), before ages and defaults."""
+        """Source features evaluated at (key code, instant), before ages and defaults.
+
+        The keys are split into `parts`, by the rows of the source unless given.
+        """
         assert view.source is not None  # noqa: S101
         scan = self.scan(view.source)
-        parts = max(1, -(-self.engine.count(scan) // self.part_rows))
+        parts = parts or max(1, -(-self.engine.count(scan) // self.part_rows))
         if parts == 1:
             asked = Asked(keys.table, Queries(keys.codes, instants))
             return self._evaluate(view, scan, features, asked, live=live)

@@ -25,7 +25,7 @@ from headwater.pipeline.checking import Gate
 from headwater.pipeline.marks import Evaluation, Tombstones
 
 WRITE_ROWS = 50_000
-FLUSH_ROWS = 500_000
+FLUSH_ROWS = 4_000_000  # a later flush writes between the rows of an earlier one
 _EVENT_TIME, _KNOWN_AT = "_event_time", "_known_at"
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from headwater.compute.fetch import last_change
-from headwater.compute.latest import latest_part, parts_of
+from headwater.compute.latest import latest_part, latest_parts_of
 from headwater.compute.progress import OnProgress, Progress
 from headwater.compute.reading import Reader
 from headwater.errors import DefinitionError, NotFoundError, NotSupportedError, near_miss
@@ -140,16 +140,17 @@ class Materializer:
     def _parts(
         self, reader: Reader, run: Evaluation, report: RunReport, on_progress: OnProgress | None
     ) -> RunReport:
-        view, total = run.view, parts_of(reader, run.view)
+        view, total = run.view, latest_parts_of(reader, run.view)
         mark = Mark(self.online, self.project, run, total)
         name = f"materialize-{view.revision[:16]}-{run.instant}-{run.snapshot}"
         gate = Gate(view, self.quarantine, name)
         with RunLoad(self.online, self.project, run, gate, reader.engine.scratch) as load:
             for part in range(mark.done(), total):
                 found = latest_part(reader, view, run.instant, run.since, (part, total))
-                reader.check_sources()
                 with gate.part(str(part)):
-                    load.add(found)
+                    for piece in found:
+                        load.add(piece)
+                    reader.check_sources()
                 if load.is_full or part + 1 == total:
                     load.flush()
                     mark.set(part + 1)

@@ -206,7 +206,7 @@ class DuckDBEngine:
     def count(self, scan: Scan) -> int:
         """How many rows a scan holds, from the files' metadata."""
         if scan.plain.metadata:
-            return sum(metadata.num_rows for metadata in scan.plain.metadata)
+            return scan.plain.rows
         listed = ", ".join(quote_text(file) for file in scan.files)
         found = self.query(f"SELECT sum(num_rows) AS n FROM parquet_file_metadata([{listed}])")
         return int(found["n"][0].as_py() or 0)

@@ -56,6 +56,40 @@ class PlainFiles:
                 found[name] = kind
         return cls(tuple(paths), metadata, found)
 
+    @property
+    def rows(self) -> int:
+        return sum(metadata.num_rows for metadata in self.metadata)
+
+    def span(self, name: str) -> tuple[int, int] | None:
+        """The least and the greatest of a column's integers or microseconds, as the files'
+        statistics tell them; None where they don't, or there is no value.
+        """
+        found: list[int] = []
+        for told, rows in self._statistics(name):
+            if told is None or not told.has_null_count:
+                return None
+            if told.null_count == rows:
+                continue
+            if not told.has_min_max:
+                return None
+            found += (told.min_raw, told.max_raw)
+        return (min(found), max(found)) if found else None
+
+    def has_nulls(self, name: str) -> bool:
+        """Whether a column may hold a null."""
+        return any(
+            told is None or not told.has_null_count or told.null_count > 0
+            for told, _ in self._statistics(name)
+        )
+
+    def _statistics(self, name: str) -> Iterator[tuple[pq.Statistics | None, int]]:
+        """What is told of a column in each row group, and the group's rows."""
+        for metadata in self.metadata:
+            column = _column(metadata, name)
+            for number in range(metadata.num_row_groups):
+                group = metadata.row_group(number)
+                yield group.column(column).statistics, group.num_rows
+
     def batches(
         self, names: Sequence[str], *, within: tuple[str, int | None, int] | None = None
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -134,12 +168,17 @@ def _begins(metadata: pq.FileMetaData) -> Ints:
     return np.cumsum([0, *counts[:-1]], dtype=np.int64)[: len(counts)]
 
 
+def _column(metadata: pq.FileMetaData, name: str) -> int:
+    """The position of a flat column among the leaves of the schema."""
+    schema = metadata.schema
+    return next(i for i in range(len(schema)) if schema.column(i).path == name)
+
+
 def _groups_within(
     metadata: pq.FileMetaData, name: str, low: int | None, high: int
 ) -> Sequence[int]:
     """The row groups whose statistics don't rule out a value between the bounds."""
-    schema = metadata.schema
-    column = next(i for i in range(len(schema)) if schema.column(i).path == name)
+    column = _column(metadata, name)
     found = []
     for group in range(metadata.num_row_groups):
         told = metadata.row_group(group).column(column).statistics
