@@ -6,6 +6,8 @@
       ConfigError            headwater.toml, the environment or a flag is wrong
       NotFoundError          no object of that name, with the nearest one that exists
       ConflictError          somebody else changed the project in the meantime (retryable)
+      RefusedError           what an object is now does not allow the change
+      PreconditionError      an object is no longer what the caller saw (retryable)
       SourceError            the rows of a source can't be read, or lack a column
       SpineError             the rows for which a training set is wanted are wrong
       RequestError           an online request is wrong
@@ -66,6 +68,21 @@ class ConflictError(HeadwaterError):
 
     status = 409
     title = "Conflict"
+    retryable = True
+
+
+class RefusedError(HeadwaterError):
+    """What an object is now does not allow the change."""
+
+    status = 409
+    title = "Refused"
+
+
+class PreconditionError(HeadwaterError):
+    """An object is no longer what the caller saw."""
+
+    status = 412
+    title = "Changed in the meantime"
     retryable = True
 
 

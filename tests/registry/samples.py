@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 
+from msgspec.structs import replace
+
 from headwater.definitions.entity import Entity
 from headwater.definitions.feature import Feature
 from headwater.definitions.service import FeatureService
@@ -22,6 +24,23 @@ def digest(*content):
 
 def canonical(feature):
     return re.sub(r"\s+", "", feature.definition.lower())
+
+
+def timeless(head):
+    """A head without who made what is in it, and when: as its plan has it."""
+    features = {
+        name: replace(
+            entry,
+            created_at=0,
+            updated_at=0,
+            versions={
+                version: replace(found, made_at=0, made_by="")
+                for version, found in entry.versions.items()
+            },
+        )
+        for name, entry in head.features.items()
+    }
+    return replace(head, features=features)
 
 
 def analyze(views, *, services=(), entities=(USER,), sources=(EVENTS,)):

@@ -7,7 +7,7 @@ from headwater.registry.audit import history
 from headwater.registry.build import build_plan
 from headwater.registry.kinds import FeatureVersion, Packed, Revision, unpack
 from headwater.registry.plan import Plan
-from registry.samples import USER, analyze, feature, service, view
+from registry.samples import USER, analyze, feature, service, timeless, view
 
 FIRST = "1 feature, 1 view, 1 source, 1 entity added"
 
@@ -24,7 +24,10 @@ def test_apply_makes_the_project_what_the_plan_says(registry):
     plan = plan_of(registry, project())
     done = apply_plan(registry, plan, author="ann", at=5)
     assert done == Applied("demo", 1, changed=True, summary=FIRST)
-    assert registry.head("demo") == plan.head
+    assert timeless(registry.head("demo")) == plan.head
+    entry = registry.head("demo").features["a"]
+    assert (entry.created_at, entry.updated_at) == (5, 5)
+    assert (entry.versions["1.0.0"].made_at, entry.versions["1.0.0"].made_by) == (5, "ann")
 
 
 def test_applying_the_same_plan_twice_says_no_changes(registry):
@@ -85,7 +88,7 @@ def test_who_comes_second_to_the_head_gets_the_conflict(registry, monkeypatch):
     monkeypatch.setattr(registry, "put", slow)
     with pytest.raises(ConflictError, match="generation 1 by bob"):
         apply_plan(registry, mine, author="ann")
-    assert registry.head("demo") == theirs.head
+    assert timeless(registry.head("demo")) == theirs.head
     assert [commit.author for commit in history(registry, "demo")] == ["bob"]
 
 

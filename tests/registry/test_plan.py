@@ -489,3 +489,30 @@ def test_the_head_is_sorted_whatever_the_order_of_definitions(plan):
         analyze(views[::-1], services=services[::-1])
     )
     assert all(found == sorted(found) for found in names(analyze(views, services=services)))
+
+
+@pytest.mark.parametrize(
+    ("upstream", "error"),
+    [
+        (["aa"], "feature 'b': field 'upstream_features': there is no feature 'aa'; did you mean"),
+        (["b"], "it would depend on itself: b -> b"),
+        (["c"], "it would depend on itself: b -> c -> b"),
+    ],
+)
+def test_what_a_feature_names_upstream_is_there_and_not_below_it(registry, upstream, error):
+    desired = analyze(
+        [
+            view("ads", feature("a"), feature("b", upstream_features=upstream)),
+            view("rates", feature("c", "b + 1", window=None), source=None),
+        ]
+    )
+    (found,) = build_plan(registry, "demo", desired).errors
+    assert error in found
+
+
+def test_what_a_feature_names_upstream_is_neither_value_nor_version(registry, apply):
+    apply(analyze([view("ads", feature("a"), feature("b"))]))
+    plan = apply(analyze([view("ads", feature("a"), feature("b", upstream_features=["a"]))]))
+    (change,) = plan.features
+    assert (change.name, change.bump, change.new_version) == ("b", None, "1.0.0")
+    assert registry.head("demo").features["b"].upstream == ("a",)

@@ -29,6 +29,12 @@ Window = Annotated[
 ]
 
 
+FeatureType = Literal[
+    "technical_indicator", "fundamental", "sentiment", "macro_economic", "derived", "raw"
+]
+ValueKind = Literal["categorical", "numerical", "binary", "embedding"]
+
+
 class Feature(Definition):
     """A named, typed column of values, defined by a SQL expression or a Python function.
 
@@ -38,6 +44,9 @@ class Feature(Definition):
     `tail_hop` rounds its left edge down. `rows=n` makes it a function of a row and the n - 1 rows
     before it; fewer give null, unless `min_rows` says otherwise. With neither it is the latest
     row's value, or an expression over other features. `default` replaces a missing value.
+
+    `feature_type`, `value_kind`, `data_source` and `computation_logic` describe it for those who
+    look for features; `upstream_features` names what it depends on beside what it reads.
     """
 
     kind: ClassVar[str] = "feature"
@@ -59,6 +68,11 @@ class Feature(Definition):
     validation_rules: Annotated[tuple[ValidationRule, ...], BeforeValidator(listed)] = ()
     duckdb_table: str | None = None
     duckdb_view: str | None = None
+    feature_type: FeatureType | None = None
+    value_kind: ValueKind | None = None
+    data_source: str | None = None
+    computation_logic: str | None = None
+    upstream_features: Annotated[tuple[Name, ...], BeforeValidator(listed)] = ()
 
     if TYPE_CHECKING:
 
@@ -81,6 +95,11 @@ class Feature(Definition):
             validation_rules: Sequence[ValidationRule] = (),
             duckdb_table: str | None = None,
             duckdb_view: str | None = None,
+            feature_type: FeatureType | None = None,
+            value_kind: ValueKind | None = None,
+            data_source: str | None = None,
+            computation_logic: str | None = None,
+            upstream_features: Sequence[str] = (),
         ) -> None: ...
 
     @model_validator(mode="before")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from headwater.errors import ConflictError, DefinitionError
 from headwater.registry.audit import changes_since
 from headwater.registry.explain import summarize
-from headwater.registry.head import Head
+from headwater.registry.head import FeatureEntry, Head
 from headwater.registry.kinds import Commit, now_us, unpack
+from headwater.registry.listed import listed
 from headwater.registry.plan import Plan
 from headwater.registry.store import Registry
 
@@ -33,22 +36,55 @@ def apply_plan(registry: Registry, plan: Plan, *, author: str, at: int | None = 
     if plan.errors:
         raise DefinitionError("\n".join(plan.errors))
     head = registry.head(plan.project)
-    if _is_applied(plan, head):
+    if _is_applied(registry, plan, head):
         return Applied(plan.project, head.generation, changed=False, summary="no changes")
     if head.generation != plan.base_generation:
         raise _conflict(registry, plan)
     registry.put(plan.project, unpack(plan.puts))
     commit = _commit(plan, author, now_us() if at is None else at)
+    after = stamped(plan.head, commit)
     try:
-        registry.compare_and_set_head(plan.project, plan.base_generation, plan.head, commit)
+        rows = listed(registry, plan.project, after)
+        registry.compare_and_set_head(plan.project, plan.base_generation, after, commit, rows)
     except ConflictError:
         raise _conflict(registry, plan) from None
     return Applied(plan.project, plan.head.generation, changed=True, summary=commit.summary)
 
 
-def _is_applied(plan: Plan, head: Head) -> bool:
+def _is_applied(registry: Registry, plan: Plan, head: Head) -> bool:
     """Whether the project is what the plan makes it, be it by this very plan."""
-    return head == plan.head
+    if not plan.has_changes or head.generation != plan.head.generation:
+        return head == plan.head
+    commit = registry.get(plan.project, Commit, str(head.generation))
+    return head == stamped(plan.head, commit)
+
+
+def stamped(head: Head, commit: Commit) -> Head:
+    """A head with the time and author of the commit on what that commit makes or changes."""
+    features = {
+        name: _stamped(entry, commit) if entry.touched == commit.generation else entry
+        for name, entry in head.features.items()
+    }
+    return replace(head, features=features)
+
+
+def _stamped(entry: FeatureEntry, commit: Commit) -> FeatureEntry:
+    versions = {
+        name: replace(found, made_at=commit.at, made_by=commit.author)
+        if found.since == commit.generation
+        else found
+        for name, found in entry.versions.items()
+    }
+    gone = entry.deprecated_at
+    if entry.status == "deprecated" and gone is None:
+        gone = commit.at
+    return replace(
+        entry,
+        versions=versions,
+        created_at=entry.created_at or commit.at,
+        updated_at=commit.at,
+        deprecated_at=gone,
+    )
 
 
 def _commit(plan: Plan, author: str, at: int) -> Commit:

@@ -125,6 +125,8 @@ def _puts(
     for found in outcomes.values():
         if found.version is not None:
             yield pack(found.version)
+        if found.record is not None:
+            yield pack(found.record)
 
 
 def _notes(desired: AnalyzedProject, revisions: Iterable[RevisionChange]) -> tuple[str, ...]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headwater.definitions.rules import BUILT_RULES
-from headwater.errors import NotFoundError
+from headwater.errors import NotFoundError, RefusedError, near_miss
 from headwater.expressions.analyzed import AnalyzedProject
 from headwater.registry.head import Head
+from headwater.registry.lineage import LIVE, refuse_cycle
+from headwater.registry.records import upstream_of
 from headwater.registry.state import resolve
 
 
 def plan_errors(desired: AnalyzedProject, after: Head) -> Iterable[str]:
     """One line for each reason why a project can't become what is wanted."""
     yield from _broken_inputs(desired, after)
+    yield from _broken_upstream(desired, after)
     yield from _broken_services(desired, after)
     yield from _unbuilt_rules(desired)
 
@@ -26,6 +29,23 @@ def _broken_inputs(desired: AnalyzedProject, after: Head) -> Iterable[str]:
                 continue
             gone = "which this plan removes" if name in after.features else "which does not exist"
             yield f"feature '{feature.name}' reads feature '{name}', {gone}"
+
+
+def _broken_upstream(desired: AnalyzedProject, after: Head) -> Iterable[str]:
+    """What features name beside what they read (the analysis has seen to that)."""
+    for feature in desired.features().values():
+        where = f"feature '{feature.name}': field 'upstream_features'"
+        for name in feature.feature.upstream_features:
+            entry = after.features.get(name)
+            if entry is None:
+                yield f"{where}: there is no feature '{name}'{near_miss(name, after.features)}"
+            elif entry.status not in LIVE:
+                yield f"{where}: feature '{name}' is {entry.status}"
+        if feature.feature.upstream_features:
+            try:
+                refuse_cycle(after, feature.name, upstream_of(feature))
+            except RefusedError as error:
+                yield str(error)
 
 
 def _broken_services(desired: AnalyzedProject, after: Head) -> Iterable[str]:

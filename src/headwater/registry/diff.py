@@ -8,7 +8,16 @@ from typing import Any
 
 from headwater.registry.changes import FieldChange
 
-DESCRIBES = ("description", "owner", "tags")  # fields that change no value and no service
+DESCRIBES = (  # fields that change no value and no service
+    "description",
+    "owner",
+    "tags",
+    "feature_type",
+    "value_kind",
+    "data_source",
+    "computation_logic",
+    "upstream_features",
+)
 
 
 def field_changes(

@@ -15,6 +15,7 @@ from headwater.registry.diff import DESCRIBES, field_changes, same_rules
 from headwater.registry.graph import Readers
 from headwater.registry.head import APPLIED, FeatureEntry, VersionEntry
 from headwater.registry.kinds import FeatureVersion, content_key
+from headwater.registry.records import FeatureRecord, record_of, transformation_of, upstream_of
 from headwater.registry.versions import FIRST, judge, next_version
 
 ObjectFields = Mapping[tuple[str, str], tuple[FieldChange, ...]]
@@ -39,6 +40,7 @@ class Outcome:
     entry: FeatureEntry
     change: FeatureChange | None = None
     version: FeatureVersion | None = None
+    record: FeatureRecord | None = None
 
 
 class FeaturePlanner:
@@ -67,20 +69,55 @@ class FeaturePlanner:
         found = dict(self._removed())
         for view in self._desired.views.values():
             for feature in view.features:
-                known = feature.name in self._base.versions
-                made = self._next(view, feature) if known else self._first(view, feature)
-                found[feature.name] = made
+                found[feature.name] = self._outcome(view, feature)
         return {name: found[name] for name in sorted(found)}
+
+    def _outcome(self, view: AnalyzedView, feature: AnalyzedFeature) -> Outcome:
+        entry = self._base.head.features.get(feature.name)
+        if entry is None:
+            return self._first(view, feature)
+        return self._next(view, feature) if entry.view else self._adopted(view, feature, entry)
+
+    def _adopted(
+        self, view: AnalyzedView, feature: AnalyzedFeature, entry: FeatureEntry
+    ) -> Outcome:
+        """What had an entry alone gets values: a draft under its version, all else a new one."""
+        is_draft = entry.status == "draft"
+        number = entry.current if is_draft else next_version(entry.versions, "minor")
+        reason = f"its values are computed from now on; it was {_article(entry.status)}"
+        version = _version(view, feature, number, None if is_draft else "minor", reason)
+        record = record_of(view, feature)
+        after = replace(
+            entry,
+            view=view.name,
+            current=number,
+            versions={**entry.versions, number: self._entry(view, version)},
+            status="active" if is_draft else entry.status,
+            record=content_key(record),
+            upstream=upstream_of(feature),
+            touched=self._generation,
+        )
+        change = FeatureChange(
+            "changed",
+            feature.name,
+            view.name,
+            old_version=entry.current,
+            new_version=number,
+            dtype=feature.dtype,
+            bump=version.bump,
+            reason=reason,
+        )
+        return Outcome(after, change, version, record)
 
     def _removed(self) -> Iterable[tuple[str, Outcome]]:
         wanted = self._desired.features()
         for name, entry in self._base.head.features.items():
             if name in wanted:
                 continue
-            if entry.status not in APPLIED:
+            if not entry.view or entry.status not in APPLIED:
                 yield name, Outcome(entry)
                 continue
-            gone = FeatureEntry(entry.view, entry.current, entry.versions, "archived")
+            gone = replace(entry, status="archived", touched=self._generation)
             change = FeatureChange(
                 "removed",
                 name,
@@ -92,11 +129,19 @@ class FeaturePlanner:
 
     def _first(self, view: AnalyzedView, feature: AnalyzedFeature) -> Outcome:
         version = _version(view, feature, FIRST, None, "")
-        entry = FeatureEntry(view.name, FIRST, {FIRST: self._entry(view, version)})
+        record = record_of(view, feature)
+        entry = FeatureEntry(
+            view.name,
+            FIRST,
+            {FIRST: self._entry(view, version)},
+            record=content_key(record),
+            upstream=upstream_of(feature),
+            touched=self._generation,
+        )
         change = FeatureChange(
             "added", feature.name, view.name, new_version=FIRST, dtype=feature.dtype
         )
-        return Outcome(entry, change, version)
+        return Outcome(entry, change, version, record)
 
     def _next(self, view: AnalyzedView, feature: AnalyzedFeature) -> Outcome:
         entry = self._base.head.features[feature.name]
@@ -119,9 +164,21 @@ class FeaturePlanner:
                 made = replace(versions[entry.current], object=made.object, since=made.since)
             versions = {**versions, current: made}
         back = entry.status == "archived"
-        after = FeatureEntry(view.name, current, versions, "active" if back else entry.status)
+        record = record_of(view, feature)
+        after = replace(
+            entry,
+            view=view.name,
+            current=current,
+            versions=versions,
+            status="active" if back else entry.status,
+            record=content_key(record),
+            upstream=upstream_of(feature),
+        )
+        touched = back or bool(bump) or bool(fields) or after.record != entry.record
+        if touched:
+            after = replace(after, touched=self._generation)
         if not (back or bump or fields):
-            return Outcome(after)
+            return Outcome(after, record=record if touched else None)
         change = FeatureChange(
             "added" if back else "changed",
             feature.name,
@@ -134,7 +191,7 @@ class FeaturePlanner:
             fields=fields,
             downstream=self._readers.of_features([feature.name]) if bump else Downstream(),
         )
-        return Outcome(after, change, version)
+        return Outcome(after, change, version, record)
 
     def _entry(self, view: AnalyzedView, version: FeatureVersion) -> VersionEntry:
         return VersionEntry(content_key(version), view.revision, version.name, self._generation)
@@ -223,7 +280,12 @@ def _version(
         inputs=feature.inputs,
         bump=bump,
         reason=reason,
+        transformation=transformation_of(feature.feature),
     )
+
+
+def _article(status: str) -> str:
+    return "a draft" if status == "draft" else f"{status} in the catalogue alone"
 
 
 def _moved(entry: FeatureEntry, revision: str) -> dict[str, VersionEntry]:

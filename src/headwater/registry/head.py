@@ -22,7 +22,9 @@ class VersionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     `object` is the key of its FeatureVersion, (`revision`, `column`) its home, `since` the
     generation that made it. `earlier` are former homes with the same values, newest first: what
     is served from them stays right until the home has been filled. `after` is the version behind
-    which this one sorts where its own name doesn't say (a rollback).
+    which this one sorts where its own name doesn't say (a rollback). A version of which no values
+    are computed has no home. `made_at` and `made_by` say when and by whom it was made,
+    `rolled_back_at` when another took its place; times are microseconds UTC.
     """
 
     object: str
@@ -31,6 +33,9 @@ class VersionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     since: int
     earlier: tuple[str, ...] = ()
     after: str | None = None
+    made_at: int = 0
+    made_by: str = ""
+    rolled_back_at: int | None = None
 
     @property
     def home(self) -> tuple[str, str]:
@@ -46,13 +51,23 @@ class FeatureEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A feature: its view, its current version, every version it has had, its status.
 
     A feature that was removed stays as `archived`, so that its name and numbers are not reused
-    for something else.
+    for something else. One of which no values are computed, a draft or a catalogue entry, has no
+    `view`. `record` is the key of its FeatureRecord, `upstream` names what it depends on, and
+    `touched` is the generation of its last change. After a rollback `held` is the version that
+    its definition still describes.
     """
 
     view: str
     current: str
     versions: dict[str, VersionEntry]
     status: Status = "active"
+    record: str = ""
+    upstream: tuple[str, ...] = ()
+    touched: int = 0
+    created_at: int = 0
+    updated_at: int = 0
+    deprecated_at: int | None = None
+    held: str | None = None
 
 
 class ViewEntry(msgspec.Struct, frozen=True):
@@ -91,8 +106,12 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True):
     revisions: dict[str, RevisionEntry] = {}
 
     def applied(self) -> Mapping[str, FeatureEntry]:
-        """The features that definitions declare now: neither drafts nor removed ones."""
-        return {name: found for name, found in self.features.items() if found.status in APPLIED}
+        """The features that definitions declare now: no drafts, removed ones, mere entries."""
+        return {
+            name: found
+            for name, found in self.features.items()
+            if found.view and found.status in APPLIED
+        }
 
     def same_content(self, other: Head) -> bool:
         """Whether both say the same, whatever their generations."""

@@ -21,6 +21,7 @@ from headwater.definitions.source import Source
 from headwater.definitions.view import FeatureView
 from headwater.errors import HeadwaterError, StoreError
 from headwater.registry.changes import Bump, FeatureChange, ObjectChange, RevisionChange
+from headwater.registry.records import FeatureRecord, Transformation
 
 RunStatus = Literal["running", "done", "failed"]
 
@@ -29,7 +30,9 @@ class FeatureVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one version of a feature is, for ever.
 
     `definition` holds the fields of the Feature as declared, `ttl` (microseconds) that of its
-    view; `columns` and `inputs` are the source's columns and the features that it reads.
+    view; `columns` and `inputs` are the source's columns and the features that it reads. A
+    version of which no values are computed has neither view nor hashes. `breaking_changes` says
+    whether there are any, or lists them.
     """
 
     name: str
@@ -45,6 +48,14 @@ class FeatureVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     inputs: tuple[str, ...] = ()
     bump: Bump | None = None
     reason: str = ""
+    transformation: Transformation | None = None
+    changelog: str = ""
+    breaking_changes: bool | tuple[str, ...] = False
+
+    @property
+    def rules(self) -> list[dict[str, Any]]:
+        """Its validation rules, as JSON."""
+        return list(self.definition.get("validation_rules", ()))
 
 
 class RevisionColumn(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,6 +111,23 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str | None = None
 
 
+class FeatureUsage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One use of a feature, or `count` of them, by a model; times are microseconds UTC."""
+
+    id: str
+    feature_name: str
+    feature_version: str
+    used_by_model: str
+    environment: str
+    usage_timestamp: int
+    model_version: str | None = None
+    feature_importance: float | None = None
+    correlation_with_target: float | None = None
+    execution_id: str | None = None
+    execution_duration_ms: float | None = None
+    count: int = 1
+
+
 class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
     """One apply in the audit trail: who changed what, from what to what, and when."""
 
@@ -112,7 +140,18 @@ class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
     revisions: tuple[RevisionChange, ...] = ()
 
 
-Stored = Entity | Source | FeatureView | FeatureService | FeatureVersion | Revision | Run | Commit
+Stored = (
+    Entity
+    | Source
+    | FeatureView
+    | FeatureService
+    | FeatureVersion
+    | FeatureRecord
+    | FeatureUsage
+    | Revision
+    | Run
+    | Commit
+)
 T = TypeVar("T")
 
 
@@ -147,7 +186,7 @@ class Kind(Generic[T]):
             raise StoreError(f"{self.name}: the stored text can't be read: {error}") from None
 
 
-def content_key(item: Definition | FeatureVersion) -> str:
+def content_key(item: Definition | FeatureVersion | FeatureRecord) -> str:
     """The SHA-256 of an object's text, which is the key of what is immutable."""
     return hashlib.sha256(kind_of(type(item)).encode(item).encode()).hexdigest()
 
@@ -160,7 +199,15 @@ KINDS: dict[type[Any], Kind[Any]] = {
         Kind("view", FeatureView, content_key),
         Kind("service", FeatureService, content_key),
         Kind("feature_version", FeatureVersion, content_key),
+        Kind("feature", FeatureRecord, content_key),
         Kind("revision", Revision, lambda item: item.revision),
+        Kind(
+            "usage",
+            FeatureUsage,
+            lambda item: item.id,
+            indexed=("feature_name", "used_by_model", "environment", "usage_timestamp", "count"),
+            order="usage_timestamp",
+        ),
         Kind(
             "run",
             Run,

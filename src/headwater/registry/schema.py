@@ -12,9 +12,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    desc,
 )
 
-LATEST = "0001"
+LATEST = "0002"
 VERSION_TABLE = "headwater_schema"
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -75,4 +76,46 @@ commits = Table(
     Column("at", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
     Index(None, "project", "at"),
+)
+
+usages = Table(
+    "usages",
+    metadata,
+    _project(),
+    Column("key", String(64), primary_key=True),
+    Column("feature_name", String(128), nullable=False),
+    Column("used_by_model", String(256), nullable=False),
+    Column("environment", String(16), nullable=False),
+    Column("usage_timestamp", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index(None, "project", "feature_name", "usage_timestamp", "count"),
+    Index(None, "project", "used_by_model", "usage_timestamp"),
+    Index(None, "project", "usage_timestamp"),
+)
+
+features = Table(
+    "features",
+    metadata,
+    _project(),
+    Column("feature_name", String(128), primary_key=True),
+    Column("current_version", String(128), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("feature_type", String(32), nullable=False),
+    Column("owner", String(256)),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "project", "owner"),
+    Index(None, "project", "feature_type"),
+    Index(None, "project", "status"),
+    Index("ix_features_project_created_at", "project", desc("created_at")),
+    Index(None, "project", "feature_name", "current_version"),
+)
+
+feature_tags = Table(
+    "feature_tags",
+    metadata,
+    _project(),
+    Column("feature_name", String(128), primary_key=True),
+    Column("tag", String(128), primary_key=True),
+    Index(None, "project", "tag", "feature_name"),
 )

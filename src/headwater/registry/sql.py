@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from headwater.errors import ConflictError, NotFoundError, StoreError
 from headwater.registry.connect import BEGIN, new_engine, parse_url, use_wal
 from headwater.registry.head import Head, decode_head, encode_head
 from headwater.registry.kinds import Commit, Kind, Stored, kind_of, now_us
+from headwater.registry.listed import ListedFeature, ListedQuery, UsageTotal
 from headwater.registry.migrate import is_current, migrate
-from headwater.registry.schema import commits, heads, objects, runs
+from headwater.registry.schema import commits, heads, objects, runs, usages
+from headwater.registry.sql_features import dialect_of, find, relist, totals
 
 T = TypeVar("T")
-_TABLES: dict[str, Table] = {"run": runs, "commit": commits}
+_TABLES: dict[str, Table] = {"run": runs, "commit": commits, "usage": usages}
 _CHUNK = 500
 
 
@@ -112,8 +113,18 @@ class SqlRegistry:
             body = connection.execute(query).scalar_one_or_none()
         return Head() if body is None else decode_head(body)
 
+    def generation(self, project: str) -> int:
+        with self._reading() as connection:
+            query = select(heads.c.generation).where(heads.c.project == project)
+            return connection.execute(query).scalar_one_or_none() or 0
+
     def compare_and_set_head(
-        self, project: str, expected_generation: int, new_head: Head, commit: Commit
+        self,
+        project: str,
+        expected_generation: int,
+        new_head: Head,
+        commit: Commit,
+        listed: Sequence[ListedFeature] = (),
     ) -> None:
         if not new_head.generation == commit.generation == expected_generation + 1:
             raise ValueError(f"the generation after {expected_generation} is the next number")
@@ -129,6 +140,15 @@ class SqlRegistry:
                     f"{expected_generation}; somebody else changed it"
                 )
             _insert(connection, project, kind_of(Commit), [commit])
+            relist(connection, project, listed)
+
+    def find(self, project: str, query: ListedQuery) -> tuple[tuple[str, ...], int]:
+        with self._reading() as connection:
+            return find(connection, project, query)
+
+    def usage_totals(self, project: str, features: Iterable[str]) -> dict[str, UsageTotal]:
+        with self._reading() as connection:
+            return totals(connection, project, features)
 
     def close(self) -> None:
         with self._opening:
@@ -191,14 +211,14 @@ def _of(kind: Kind[Any], project: str) -> list[Any]:
 def _make_project(connection: Connection, project: str) -> None:
     """The row that all others of a project refer to, as one of generation 0."""
     row = {"project": project, "generation": 0, "body": encode_head(Head())}
-    insert = _dialect(connection).insert(heads).on_conflict_do_nothing()
+    insert = dialect_of(connection).insert(heads).on_conflict_do_nothing()
     connection.execute(insert, row)
 
 
 def _insert(connection: Connection, project: str, kind: Kind[Any], items: list[Any]) -> None:
     table = _table(kind)
     rows = {kind.key(item): _row(project, kind, item) for item in items}
-    insert = _dialect(connection).insert(table)
+    insert = dialect_of(connection).insert(table)
     if kind.mutable:
         changed = {c.name: insert.excluded[c.name] for c in table.c if not c.primary_key}
         insert = insert.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
@@ -214,8 +234,3 @@ def _row(project: str, kind: Kind[Any], item: Any) -> dict[str, Any]:
     if kind.order is None:
         row |= {"kind": kind.name, "stored_at": now_us()}
     return row
-
-
-def _dialect(connection: Connection) -> Any:
-    """SQLAlchemy's module of the dialect, whose insert knows ON CONFLICT."""
-    return postgresql if connection.dialect.name == "postgresql" else sqlite

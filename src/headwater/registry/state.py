@@ -52,6 +52,12 @@ def resolve(head: Head, ref: FeatureRef) -> Resolved:
         raise NotFoundError(
             f"feature '{ref.feature}' was removed; its last version was {entry.current}"
         )
+    if not entry.view:
+        what = "a draft" if entry.status == "draft" else "an entry of the catalogue"
+        raise NotFoundError(
+            f"feature '{ref.feature}' is {what}: no values of it are computed; declare its entity, "
+            "source and SQL, and activate it"
+        )
     if ref.view is not None and ref.view != entry.view:
         hint = "" if ref.view in head.views else near_miss(ref.view, head.views)
         raise NotFoundError(
@@ -75,9 +81,22 @@ def _find_version(entry: FeatureEntry, name: str, text: str) -> str:
     found = known_version(entry, text)
     if found is not None:
         return found
+    raise NotFoundError(no_version(entry, name, text))
+
+
+def known_feature(head: Head, name: str) -> FeatureEntry:
+    """The entry of a feature, whatever its status. Raises NotFoundError with the nearest name."""
+    entry = head.features.get(name)
+    if entry is None:
+        raise NotFoundError(f"no feature '{name}'{near_miss(name, head.features)}")
+    return entry
+
+
+def no_version(entry: FeatureEntry, name: str, text: str) -> str:
+    """Says that a feature has no version of that number, and which it has."""
     known = sort_versions(entry.versions)
     more = f"{len(known) - _SHOWN} older, " if len(known) > _SHOWN else ""
-    raise NotFoundError(
+    return (
         f"feature '{name}' has no version '{text}' (versions: {more}{', '.join(known[-_SHOWN:])})"
     )
 
@@ -118,9 +137,7 @@ def load_versions(
 ) -> list[tuple[VersionEntry, FeatureVersion]]:
     """Every version of a feature, newest first. Raises NotFoundError for an unknown feature."""
     now = registry.head(project) if head is None else head
-    entry = now.features.get(name)
-    if entry is None:
-        raise NotFoundError(f"no feature '{name}'{near_miss(name, now.features)}")
+    entry = known_feature(now, name)
     keys = {version: found.object for version, found in entry.versions.items()}
     objects = fetch(registry, project, FeatureVersion, keys)
     newest_first = reversed(sort_versions(entry.versions))

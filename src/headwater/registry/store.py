@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, TypeVar
 
 from headwater.errors import ConfigError, near_miss
 from headwater.registry.head import Head
 from headwater.registry.kinds import Commit, Stored
+from headwater.registry.listed import ListedFeature, ListedQuery, UsageTotal
 
 GROUP = "headwater.registries"
 T = TypeVar("T")
@@ -54,12 +55,27 @@ class Registry(Protocol):
         """The project's head; that of an unknown project is empty, of generation 0."""
 
     def compare_and_set_head(
-        self, project: str, expected_generation: int, new_head: Head, commit: Commit
+        self,
+        project: str,
+        expected_generation: int,
+        new_head: Head,
+        commit: Commit,
+        listed: Sequence[ListedFeature] = (),
     ) -> None:
-        """Replace the head of the expected generation by the next one, and log the commit.
+        """Replace the head of the expected generation by the next one, log the commit, and list
+        the features that it changes as they are now.
 
-        Both happen or neither. Raises ConflictError when the head is of another generation.
+        All of it happens or nothing. Raises ConflictError when the head is of another generation.
         """
+
+    def generation(self, project: str) -> int:
+        """The generation of the project's head."""
+
+    def find(self, project: str, query: ListedQuery) -> tuple[tuple[str, ...], int]:
+        """The names of the features of one page, and how many there are on all pages."""
+
+    def usage_totals(self, project: str, features: Iterable[str]) -> dict[str, UsageTotal]:
+        """How often these features were used, those that ever were."""
 
     def close(self) -> None:
         """Give the connections back; the next verb opens them again."""

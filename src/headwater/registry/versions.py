@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from headwater.errors import DefinitionError
+from headwater.errors import DefinitionError, RefusedError
 from headwater.registry.changes import Bump
 from headwater.registry.head import FeatureEntry, VersionEntry
 
@@ -93,6 +93,65 @@ def known_version(entry: FeatureEntry, text: str) -> str | None:
     form = _FORM.fullmatch(text)
     full = str(parse_version(text)) if form is not None else text
     return full if full in entry.versions else None
+
+
+class Wanted(NamedTuple):
+    """A version that was asked for by number; `force` overrides what speaks against the number."""
+
+    version: str
+    changelog: str
+    breaking_changes: bool | tuple[str, ...] = False
+    force: bool = False
+
+
+def check_wanted(
+    name: str, existing: Mapping[str, VersionEntry], wanted: Wanted, deserved: Bump | None
+) -> None:
+    """Raise RefusedError where the number is taken, not above all others, or too small.
+
+    What is taken or lower is refused even when forced.
+    """
+    label = f"feature '{name}': field 'version': '{wanted.version}'"
+    given = parse_version(wanted.version)
+    last = max((parse_version(text) for text in existing if not is_rollback(text)), default=None)
+    if last is None:
+        return
+    if given <= last:
+        raise RefusedError(f"{label} is not above {last}; the next are {_proposals(existing)}")
+    bump = "major" if wanted.breaking_changes else deserved
+    if bump is None or wanted.force or _reaches(last, given, bump):
+        return
+    cause = "breaking changes deserve" if wanted.breaking_changes else "this change deserves"
+    raise RefusedError(
+        f"{label} is too small: {cause} {next_version(existing, bump)} or more "
+        "(force it where you know better)"
+    )
+
+
+def _reaches(last: Version, given: Version, bump: Bump) -> bool:
+    """Whether a number that is above the last one goes up as far as a change deserves."""
+    if bump == "major":
+        return given.major > last.major
+    if bump == "minor":
+        return (given.major, given.minor) > (last.major, last.minor)
+    return True
+
+
+def _proposals(existing: Iterable[str]) -> str:
+    known = list(existing)
+    bumps: tuple[Bump, ...] = ("patch", "minor", "major")
+    return ", ".join(dict.fromkeys(next_version(known, bump) for bump in bumps))
+
+
+def rollback_name(target: str, existing: Iterable[str]) -> str:
+    """`1.0.0_rollback`, or the next such name that is free."""
+    taken = set(existing)
+    base = f"{target.partition('_')[0]}_rollback"
+    number, name = 1, base
+    while name in taken:
+        number += 1
+        name = f"{base}{number}"
+    return name
 
 
 def judge(*, data: bool, serving: bool, rules: bool) -> Bump | None:

@@ -1,0 +1,349 @@
+"""The life of a feature: draft, active, deprecated; its versions and rollbacks.
+
+Every change is one compare-and-set of the project's head, made anew on the head that somebody
+else has left where that was quicker. What no values are computed of is changed by an `Edit`; what
+a view computes is changed through a plan, which the caller's `Planner` makes.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from msgspec.structs import replace
+
+from headwater.errors import (
+    ConflictError,
+    DefinitionError,
+    NotFoundError,
+    PreconditionError,
+    RefusedError,
+)
+from headwater.registry import entries
+from headwater.registry.apply import apply_plan, stamped
+from headwater.registry.edits import Edit, edited_head
+from headwater.registry.head import FeatureEntry, Head, Status, VersionEntry
+from headwater.registry.kinds import Commit, FeatureVersion, now_us
+from headwater.registry.lineage import FeatureGraph, Lineage
+from headwater.registry.listed import ListedQuery, listed
+from headwater.registry.plan import Plan
+from headwater.registry.records import FeatureRecord
+from headwater.registry.rollback import rolled_back
+from headwater.registry.state import known_feature, load_versions, no_version
+from headwater.registry.store import Registry
+from headwater.registry.transitions import check_transition
+from headwater.registry.versions import Wanted, known_version
+
+_ATTEMPTS = 200
+_LONGEST_PAUSE = 0.2
+_CLOSED = ("deprecated", "archived")
+
+
+class Planner(Protocol):
+    """How a change reaches features whose values are computed."""
+
+    def activation(self, head: Head, record: FeatureRecord) -> Plan | None:
+        """The plan that makes a draft computed; None where it declares too little for that."""
+
+    def edition(self, head: Head, record: FeatureRecord, wanted: Wanted | None) -> Plan:
+        """The plan that makes a computed feature what a record says."""
+
+    def applied(self) -> None:
+        """Called after a change that may change what is served."""
+
+
+@dataclass(frozen=True)
+class FeatureState:
+    """All that the registry says of a feature at one generation, apart from its use."""
+
+    name: str
+    entry: FeatureEntry
+    record: FeatureRecord
+    downstream: tuple[str, ...]
+    unresolved: tuple[str, ...]
+
+    @property
+    def tag(self) -> str:
+        """Changes whenever the feature does."""
+        return str(self.entry.touched)
+
+
+@dataclass(frozen=True)
+class VersionState:
+    """One version of a feature: what the head says of it, and its content."""
+
+    feature: str
+    version: str
+    entry: VersionEntry
+    content: FeatureVersion
+
+
+Step = Callable[[Head], Edit | Plan | None]
+
+
+class Governance:
+    """What a team does with the features of one project, whoever declared them and how.
+
+    Methods raise NotFoundError for an unknown feature, RefusedError where its state doesn't
+    allow the change, PreconditionError where it is no longer at the tag `expected`, and
+    DefinitionError for what is wrong in what was given.
+    """
+
+    def __init__(self, registry: Registry, project: str, planner: Planner) -> None:
+        self._registry = registry
+        self._project = project
+        self._planner = planner
+        self._seen: tuple[Head, FeatureGraph] = (Head(), FeatureGraph(Head()))
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def get(self, name: str) -> FeatureState:
+        """What a feature is now."""
+        head = self._head()
+        return self._states(head, {name: known_feature(head, name)})[0]
+
+    def find(self, query: ListedQuery) -> tuple[list[FeatureState], int]:
+        """The features of one page, newest first, and how many there are on all pages."""
+        names, total = self._registry.find(self._project, query)
+        head = self._head()
+        found = {name: head.features[name] for name in names if name in head.features}
+        return self._states(head, found), total
+
+    def lineage(self, name: str, *, depth: int | None = None) -> Lineage:
+        """What a feature depends on and what depends on it, `depth` steps away at the most."""
+        return self._graph_of(self._head()).lineage(name, depth=depth)
+
+    def versions(self, name: str) -> list[VersionState]:
+        """Every version of a feature, newest first."""
+        found = load_versions(self._registry, self._project, name, self._head())
+        return [VersionState(name, content.version, e, content) for e, content in found]
+
+    def version(self, name: str, text: str) -> VersionState:
+        """One version of a feature; `1.0` means 1.0.0."""
+        entry = known_feature(self._head(), name)
+        version = _known(entry, name, text)
+        return VersionState(name, version, entry.versions[version], self._content(entry, version))
+
+    # --- writing ----------------------------------------------------------------------------
+
+    def create(self, record: FeatureRecord, *, author: str) -> FeatureState:
+        """Register a draft, version 1.0.0. What it depends on may be registered later."""
+        return self.create_many([record], author=author)[0]
+
+    def create_many(self, records: Iterable[FeatureRecord], *, author: str) -> list[FeatureState]:
+        """Register drafts, all of them or none."""
+        given = list(records)
+        edit = entries.registered(given)
+        if len(edit.entries) != len(given):
+            raise DefinitionError("features: two of one name; a name is unique in a project")
+
+        def step(head: Head) -> Edit:
+            for name in edit.entries:
+                if name in head.features:
+                    status = head.features[name].status
+                    raise RefusedError(
+                        f"feature '{name}' exists already ({status}); a name is not used twice"
+                    )
+            return edit
+
+        self._commit(step, author)
+        head = self._head()
+        return self._states(head, {name: head.features[name] for name in edit.entries})
+
+    def update(
+        self, name: str, changes: Mapping[str, Any], *, author: str, expected: str | None = None
+    ) -> FeatureState:
+        """Set some fields of the record, and `status`.
+
+        Other code or rules are put into a draft, and otherwise make the next version.
+        """
+        fields = {field: value for field, value in changes.items() if field != "status"}
+
+        def step(head: Head) -> Edit | Plan | None:
+            entry = _expected(head, name, expected)
+            before = self._record(entry)
+            after = replace(before, **fields)
+            if entry.status in _CLOSED and after != before:
+                raise RefusedError(
+                    f"feature '{name}': it is {entry.status}; nothing but its status may change"
+                )
+            status = changes.get("status", entry.status)
+            if status != entry.status:
+                self._check_status(head, name, status)
+            return self._edited(head, before, after, status)
+
+        self._commit(step, author)
+        return self.get(name)
+
+    def set_status(
+        self, name: str, status: Status, *, author: str, expected: str | None = None
+    ) -> FeatureState:
+        """Lead a feature from its state to another. Raises RefusedError where no way leads."""
+
+        def step(head: Head) -> Edit | Plan | None:
+            record = self._record(_expected(head, name, expected))
+            self._check_status(head, name, status)
+            return self._edited(head, record, record, status)
+
+        self._commit(step, author)
+        return self.get(name)
+
+    def create_version(
+        self,
+        name: str,
+        wanted: Wanted,
+        snapshot: Mapping[str, Any],
+        *,
+        author: str,
+        expected: str | None = None,
+    ) -> VersionState:
+        """Make a version by number, of the code and rules in `snapshot`, else of the present ones.
+
+        Raises RefusedError where the number is not above all others, or smaller than the change
+        deserves, unless that is forced.
+        """
+
+        def step(head: Head) -> Edit | Plan:
+            entry = _expected(head, name, expected)
+            if entry.status in _CLOSED:
+                raise RefusedError(f"feature '{name}': it is {entry.status}; no version is added")
+            before = self._record(entry)
+            after = replace(before, **snapshot)
+            if entry.view and after != before:
+                return self._planner.edition(head, after, wanted)
+            current = self._content(entry, entry.current)
+            return entries.versioned(entry, before, after, current, wanted)
+
+        self._commit(step, author)
+        return self.version(name, self.get(name).entry.current)
+
+    def rollback(
+        self, name: str, target: str, *, author: str, expected: str | None = None
+    ) -> VersionState:
+        """Make an earlier version current again, under the name of a rollback to it."""
+
+        def step(head: Head) -> Edit:
+            entry = _expected(head, name, expected)
+            version = _known(entry, name, target)
+            content = self._content(entry, version)
+            return rolled_back(entry, version, content, self._record(entry), now_us())
+
+        self._commit(step, author)
+        return self.version(name, self.get(name).entry.current)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _head(self) -> Head:
+        """The head, read anew only where its generation is another."""
+        seen = self._seen[0]
+        if self._registry.generation(self._project) != seen.generation:
+            seen = self._registry.head(self._project)
+            self._seen = seen, FeatureGraph(seen)
+        return seen
+
+    def _graph_of(self, head: Head) -> FeatureGraph:
+        known, graph = self._seen
+        return graph if known is head else FeatureGraph(head)
+
+    def _states(self, head: Head, found: Mapping[str, FeatureEntry]) -> list[FeatureState]:
+        keys = [entry.record for entry in found.values()]
+        records = self._registry.get_many(self._project, FeatureRecord, keys)
+        graph = self._graph_of(head)
+        return [
+            FeatureState(
+                name=name,
+                entry=entry,
+                record=records[entry.record],
+                downstream=graph.downstream(name),
+                unresolved=graph.unresolved(name),
+            )
+            for name, entry in found.items()
+        ]
+
+    def _record(self, entry: FeatureEntry) -> FeatureRecord:
+        return self._registry.get(self._project, FeatureRecord, entry.record)
+
+    def _content(self, entry: FeatureEntry, version: str) -> FeatureVersion:
+        return self._registry.get(self._project, FeatureVersion, entry.versions[version].object)
+
+    def _check_status(self, head: Head, name: str, status: Status) -> None:
+        check_transition(name, head.features[name].status, status)
+        graph = self._graph_of(head)
+        if status == "active":
+            missing = graph.unresolved(name)
+            if missing:
+                raise RefusedError(
+                    f"feature '{name}': field 'upstream_features': {', '.join(missing)} must be "
+                    "registered and not be deprecated before it becomes active"
+                )
+            return
+        below = graph.live_downstream(name)
+        if below:
+            verb = "depends" if len(below) == 1 else "depend"
+            raise RefusedError(
+                f"feature '{name}': {', '.join(below)} {verb} on it; deprecate what is downstream "
+                "first"
+            )
+
+    def _edited(
+        self, head: Head, before: FeatureRecord, after: FeatureRecord, status: Status
+    ) -> Edit | Plan | None:
+        entry = head.features[before.name]
+        if entry.view and before != after:
+            if status != entry.status:
+                raise RefusedError(
+                    f"feature '{before.name}': change its content first, then its status"
+                )
+            return self._planner.edition(head, after, None)
+        if (entry.status, status) == ("draft", "active"):
+            plan = self._planner.activation(head, after)
+            if plan is not None:
+                return plan
+        return entries.edited(entry, before, after, status)
+
+    def _commit(self, step: Step, author: str) -> None:
+        """Do a step, again on the newer head where somebody else was quicker."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            head = self._head()
+            done = step(head)
+            if done is None:
+                return
+            try:
+                self._set(head, done, author)
+                break
+            except ConflictError:
+                if attempt == _ATTEMPTS:
+                    raise
+                time.sleep(random.uniform(0, min(0.01 * attempt, _LONGEST_PAUSE)))  # noqa: S311
+        self._planner.applied()
+
+    def _set(self, head: Head, done: Edit | Plan, author: str) -> None:
+        if isinstance(done, Plan):
+            apply_plan(self._registry, done, author=author)
+            return
+        edited = edited_head(head, done)
+        self._registry.put(self._project, done.objects)
+        commit = Commit(edited.generation, author, now_us(), done.summary, (), done.changes)
+        after = stamped(edited, commit)
+        rows = listed(self._registry, self._project, after)
+        self._registry.compare_and_set_head(self._project, head.generation, after, commit, rows)
+
+
+def _expected(head: Head, name: str, expected: str | None) -> FeatureEntry:
+    entry = known_feature(head, name)
+    if expected is not None and expected != str(entry.touched):
+        raise PreconditionError(
+            f"feature '{name}': it has changed since; read it again (its tag is now "
+            f"'{entry.touched}', not '{expected}')"
+        )
+    return entry
+
+
+def _known(entry: FeatureEntry, name: str, text: str) -> str:
+    version = known_version(entry, text)
+    if version is None:
+        raise NotFoundError(no_version(entry, name, text))
+    return version

@@ -1,0 +1,96 @@
+"""What the registry says of a feature now: one record, whoever declared it and how."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from headwater.definitions.feature import Feature
+from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedView
+
+FRAME = ("window", "tail_hop", "offset", "rows", "min_rows", "default")
+_SHARED = (
+    "description",
+    "validation_rules",
+    "duckdb_table",
+    "duckdb_view",
+    "value_kind",
+    "data_source",
+    "computation_logic",
+)
+
+
+class Transformation(msgspec.Struct, frozen=True):
+    """How values come about: code of a kind (`sql`, `python`, `spark`), and its parameters."""
+
+    transformation_type: str
+    code: str
+    parameters: dict[str, Any] = {}
+
+
+class FeatureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The declared state of a feature; immutable, found by the hash of its content.
+
+    `upstream_features` are those that were named, `frame` holds the fields of a Feature that say
+    over which rows it is computed. `entity`, `source` and `update_frequency` are its view's.
+    """
+
+    name: str
+    feature_type: str
+    data_type: str
+    description: str = ""
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
+    transformation: Transformation | None = None
+    validation_rules: tuple[dict[str, Any], ...] = ()
+    upstream_features: tuple[str, ...] = ()
+    duckdb_table: str | None = None
+    duckdb_view: str | None = None
+    value_kind: str | None = None
+    data_source: str | None = None
+    computation_logic: str | None = None
+    update_frequency: str | None = None
+    entity: str | None = None
+    source: str | None = None
+    ttl: str | None = None
+    frame: dict[str, Any] = {}
+
+
+def record_of(view: AnalyzedView, feature: AnalyzedFeature) -> FeatureRecord:
+    """The record of a feature that a view declares; what it leaves open, its view says."""
+    declared = feature.feature.to_dict()
+    around = view.view.to_dict()
+    kind = "derived" if feature.kind == "derived" else "raw"
+    return FeatureRecord(
+        name=feature.name,
+        feature_type=declared.get("feature_type", kind),
+        data_type=feature.dtype,
+        owner=declared.get("owner", around.get("owner")),
+        tags=tuple(dict.fromkeys([*around.get("tags", ()), *declared.get("tags", ())])),
+        transformation=transformation_of(feature.feature),
+        upstream_features=tuple(feature.feature.upstream_features),
+        update_frequency=around.get("update_frequency", "real_time"),
+        entity=view.view.entity_name,
+        source=view.view.source_name,
+        ttl=around.get("ttl"),
+        frame={name: declared[name] for name in FRAME if name in declared},
+        **{name: _frozen(declared[name]) for name in _SHARED if name in declared},
+    )
+
+
+def transformation_of(feature: Feature) -> Transformation:
+    """How a declared feature is computed; a function is named by import path and hash."""
+    if feature.function is not None:
+        described = feature.function.to_dict()
+        return Transformation("python", described.pop("path"), described)
+    return Transformation("sql", feature.definition)
+
+
+def upstream_of(feature: AnalyzedFeature) -> tuple[str, ...]:
+    """The features that one depends on: those that it reads, then those that it names."""
+    return tuple(dict.fromkeys([*feature.inputs, *feature.feature.upstream_features]))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

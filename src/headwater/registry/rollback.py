@@ -1,0 +1,68 @@
+"""Going back to an earlier version: pointers move, nothing is computed again (C14)."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from headwater.errors import RefusedError
+from headwater.registry.changes import FeatureChange
+from headwater.registry.edits import PENDING, Edit, record_changes
+from headwater.registry.head import FeatureEntry
+from headwater.registry.kinds import FeatureVersion, content_key
+from headwater.registry.records import FeatureRecord
+from headwater.registry.versions import is_rollback, rollback_name
+
+
+def rolled_back(
+    entry: FeatureEntry,
+    target: str,
+    content: FeatureVersion,
+    record: FeatureRecord,
+    at: int,
+) -> Edit:
+    """A feature whose current version is a rollback to `target`, of the content `content`.
+
+    The version that was current is marked as rolled back at `at` (microseconds UTC). Raises
+    RefusedError where the target is what is current, or the feature is no longer changed.
+    """
+    if entry.status in ("deprecated", "archived"):
+        raise RefusedError(f"feature '{record.name}': it is {entry.status}; nothing is rolled back")
+    if target == entry.current:
+        raise RefusedError(
+            f"feature '{record.name}': version '{target}' is the current one; name an earlier one"
+        )
+    name = rollback_name(target, entry.versions)
+    reason = f"{entry.current} rolled back to {target}"
+    made = replace(content, version=name, bump=None, reason=reason, changelog=reason)
+    after = replace(
+        record,
+        transformation=content.transformation,
+        validation_rules=tuple(content.rules),
+        data_type=content.dtype,
+    )
+    home = entry.versions[target]
+    versions = {
+        **entry.versions,
+        entry.current: replace(entry.versions[entry.current], rolled_back_at=at),
+        name: replace(
+            home,
+            object=content_key(made),
+            since=PENDING,
+            after=entry.current,
+            rolled_back_at=None,
+        ),
+    }
+    declared = entry.held or entry.current
+    held = declared if entry.view and not is_rollback(declared) else None
+    changed = replace(entry, current=name, versions=versions, record=content_key(after), held=held)
+    change = FeatureChange(
+        "changed",
+        record.name,
+        entry.view,
+        old_version=entry.current,
+        new_version=name,
+        dtype=content.dtype,
+        reason=reason,
+        fields=record_changes(record, after),
+    )
+    return Edit({record.name: changed}, (change,), (after, made))

@@ -1,0 +1,72 @@
+"""Who uses which features, and what that adds up to."""
+
+import pytest
+
+from headwater.errors import NotFoundError
+from headwater.registry.kinds import FeatureUsage
+from headwater.registry.listed import UsageTotal
+from headwater.registry.usage import (
+    UsageStatistics,
+    record_usage,
+    usage_history,
+    usage_statistics,
+    usage_totals,
+)
+from registry.samples import analyze, feature, view
+
+
+@pytest.fixture(autouse=True)
+def project(apply):
+    apply(analyze([view("ads", feature("a"), feature("b"))]))
+
+
+def use(number, name="a", model="ranker", environment="production", **fields):
+    return FeatureUsage(str(number), name, "1.0.0", model, environment, number, **fields)
+
+
+def test_uses_come_newest_first(registry):
+    record_usage(registry, "demo", [use(2), use(9), use(5), use(7, "b")])
+    assert [u.usage_timestamp for u in usage_history(registry, "demo", "a")] == [9, 5, 2]
+    assert [u.usage_timestamp for u in usage_history(registry, "demo", "a", limit=2)] == [9, 5]
+
+
+def test_a_use_that_is_told_twice_counts_once(registry):
+    for _ in range(2):
+        record_usage(registry, "demo", [use(1)])
+    assert usage_totals(registry, "demo", ["a", "b"]) == {"a": UsageTotal(1, 1), "b": UsageTotal()}
+
+
+def test_batches_count_as_many(registry):
+    record_usage(registry, "demo", [use(1, count=1_000_000), use(2)])
+    assert usage_totals(registry, "demo", ["a"])["a"] == UsageTotal(1_000_001, 2)
+
+
+def test_what_uses_add_up_to(registry):
+    record_usage(
+        registry,
+        "demo",
+        [
+            use(1, feature_importance=0.2, correlation_with_target=-0.5),
+            use(2, model="other", environment="dev", feature_importance=0.4),
+            use(3, environment="dev", count=3),
+        ],
+    )
+    assert usage_statistics(registry, "demo", "a") == UsageStatistics(
+        total_usage=5,
+        unique_models=2,
+        environments=("dev", "production"),
+        avg_importance=pytest.approx(0.3),
+        avg_correlation=-0.5,
+        last_used_at=3,
+    )
+    assert usage_statistics(registry, "demo", "b") == UsageStatistics(0, 0, (), None, None, None)
+
+
+def test_only_what_exists_is_used(registry):
+    with pytest.raises(NotFoundError, match="no feature 'aa'; did you mean 'a'"):
+        record_usage(registry, "demo", [use(1), use(2, "aa")])
+    with pytest.raises(NotFoundError, match=r"feature 'a' has no version '2\.0\.0'"):
+        record_usage(registry, "demo", [FeatureUsage("1", "a", "2.0.0", "m", "dev", 1)])
+    assert usage_history(registry, "demo", "a") == ()
+    with pytest.raises(NotFoundError, match="no feature 'zzz'"):
+        usage_history(registry, "demo", "zzz")
