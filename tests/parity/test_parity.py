@@ -84,7 +84,7 @@ def _can(store: FeatureStore, view: Any) -> bool:
 
 
 def online(store: FeatureStore, scenario: Scenario, at: int) -> list[dict[str, Any]]:
-    """For each row of the spine: output to (value, status), as served at `at`."""
+    """For each row of the spine: output to (value, status, event time), as served at `at`."""
     reader = OnlineReader(store.online, store.project, refresh=0, clock=lambda: at)
     names = {column for column in scenario.spine[0] if column != scenario.timestamp}
     columns = {name: [row[name] for row in scenario.spine] for name in sorted(names)}
@@ -97,7 +97,11 @@ def online(store: FeatureStore, scenario: Scenario, at: int) -> list[dict[str, A
     found = reader.get(refs, columns).to_dict()
     return [
         {
-            ref.output: (found["values"][ref.output][row], found["statuses"][ref.output][row])
+            ref.output: (
+                found["values"][ref.output][row],
+                found["statuses"][ref.output][row],
+                found["event_timestamps"][ref.output][row],
+            )
             for ref in scenario.refs
         }
         # without any key there is one answer, the same for every row
@@ -125,7 +129,7 @@ def compare(
     there = offline(store, scenario, at)
     for number, (row, found, known) in enumerate(zip(scenario.spine, here, there, strict=True)):
         for ref in scenario.refs:
-            value, status = found[ref.output]
+            value, status, time = found[ref.output]
             keys = {key: row[ref.join_keys.get(key, key)] for key in _keys(scenario, ref.feature)}
             reading = model.read(ref.feature, keys, at)
             where = f"row {number}, {ref.output}: "
@@ -134,6 +138,8 @@ def compare(
             )
             assert agrees(reading.value, value), f"{where}{value!r}, the oracle: {reading}"
             assert status == reading.status, f"{where}{status}, the oracle: {reading}"
+            told = None if time is None else spine_instant(time)
+            assert told == reading.event_time, f"{where}of {told}, the oracle: {reading}"
 
 
 def _keys(scenario: Scenario, feature: str) -> tuple[str, ...]:

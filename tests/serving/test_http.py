@@ -21,9 +21,9 @@ from headwater.serving import body as body_module
 from headwater.serving.app import Limits, ServingApp
 from headwater.serving.body import Body
 from headwater.serving.catalogue import Reference
-from headwater.serving.execute import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT
 from headwater.serving.live import DOCUMENT
 from headwater.serving.problem import Problem
+from headwater.serving.statuses import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT
 from serving.client import FEATURES, call, get, post
 from serving.world import PROJECT, USERS, T, at
 

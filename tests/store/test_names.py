@@ -83,3 +83,23 @@ def test_a_run_refuses_a_key_that_its_type_cant_hold(wide):
     store, _ = wide
     with pytest.raises(SourceError, match=r"does not fit its join key \(key int32\)"):
         store.materialize("wide")
+
+
+@pytest.mark.parametrize("dtype", ["timestamp", "date", "bytes", "bool"])
+def test_a_derived_view_whose_inputs_have_no_keys_yet(make, tmp_path, dtype):
+    store = make()
+    kind = {"timestamp": TIME, "date": pa.date32(), "bytes": pa.binary(), "bool": pa.bool_()}[dtype]
+    none = {
+        "key": pa.array([], kind),
+        "event_time": pa.array([], TIME),
+        "value": pa.array([], pa.int64()),
+    }
+    pq.write_table(pa.table(none), tmp_path / "none.parquet")
+    source = Source("none", path="none.parquet", event_time="event_time")
+    entity = Entity("keyed", join_keys={"key": dtype})
+    plain = FeatureView("plain", entity=entity, source=source, features=[Feature("v", "value")])
+    twice = FeatureView(
+        "twice", entity=entity, update_frequency="daily", features=[Feature("w", "v * 2")]
+    )
+    store.apply([plain, twice])
+    assert [report.written for report in store.materialize()] == [0, 0]

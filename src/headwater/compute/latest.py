@@ -20,7 +20,7 @@ from headwater.compute.values import Values, whole
 from headwater.compute.windowed import reach
 from headwater.definitions.types import to_arrow
 from headwater.errors import NotSupportedError
-from headwater.expressions.analyzed import AnalyzedView
+from headwater.expressions.analyzed import AnalyzedView, status_of, time_of
 
 Ints = NDArray[np.int64]
 PIECE_ROWS = 250_000
@@ -32,7 +32,8 @@ _NO_TIMES: Ints = np.zeros(0, dtype=np.int64)
 class LatestPart:
     """Some of a view's keys at an instant.
 
-    `rows` holds the join keys and the features (without defaults) of the keys that have a value,
+    `rows` holds the join keys and the columns of an online row (without defaults) of the keys that
+    have a value,
     `event_time` and `known_at` (microseconds) belong to them; `gone` holds the keys that may have
     had a value before and have none now.
     """
@@ -167,6 +168,8 @@ def _part(view: AnalyzedView, keys: pa.Table, values: Values) -> LatestPart:
     if gone.size:
         columns = {name: column.take(pa.array(chosen)) for name, column in columns.items()}
     columns.update({feature.name: kept.columns[feature.name] for feature in view.stored_features})
+    for name, told in ((f.name, kept.told[f.name]) for f in view.told_features):
+        columns[status_of(name)], columns[time_of(name)] = told.columns()
     left = keys.take(pa.array(gone)) if view.join_keys else keys.slice(0, gone.size)
     return LatestPart(pa.table(columns), kept.event_time, kept.known_at, left)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from headwater.compute.kernels.rows import Queries
 from headwater.compute.keys import EncodedKeys, encode_keys
 from headwater.compute.lookup import lookup_values
 from headwater.compute.sequence import sequence_values
+from headwater.compute.told import NOT_FOUND, Told, of_derived, of_rows
 from headwater.compute.values import Asked, Rules, Values, conform, evaluate, nulled
 from headwater.compute.windowed import windowed_values
 from headwater.definitions.source import Source
@@ -30,13 +31,15 @@ PART_ROWS = 8_000_000
 class Reader:
     """Reads features of a project at (key, time), each source as of one scan.
 
-    `knowledge=False` switches C3 off: every row counts as known at its event time.
+    `knowledge=False` switches C3 off: every row counts as known at its event time. One that is
+    `telling` says of each value why it is null and how old it is.
     """
 
     engine: DuckDBEngine
     project: AnalyzedProject
     knowledge: bool = True
     part_rows: int = PART_ROWS
+    telling: bool = False
     _scans: dict[str, Scan] = field(default_factory=dict)
 
     def scan(self, source: Source) -> Scan:
@@ -59,22 +62,34 @@ class Reader:
             values = self._derived_view(view, wanted, keys, instants)
         else:
             values = self._source_view(view, wanted, keys, instants)
-            values = aged(view, values, times)
-        _, columns = self.finish(wanted, values, instants)
+            values = aged(view, values, times, telling=self.telling)
+        plain, columns = self.finish(wanted, values, instants)
         whole_key = complete(keys, times.size)
+        told = of_derived(wanted, plain, values.told) if self.telling else {}
         found = {
             f.name: _defaulted(nulled(columns[f.name], whole_key), f)
             for f in wanted
             if f.name in names
         }
-        return Values(found, values.event_time, values.known_at, values.found & whole_key)
+        return Values(
+            found,
+            values.event_time,
+            values.known_at,
+            values.found & whole_key,
+            {f.name: told[f.name].where(whole_key) for f in wanted if f.name in told},
+        )
 
     def plain(self, view: AnalyzedView, names: Iterable[str], keys: Keys, instants: Ints) -> Values:
-        """The values of a derived view evaluated at given instants, without its own defaults."""
+        """The values of a derived view evaluated at given instants, without its own defaults, and
+        what is told of them. They are found where a row is, of whatever age, behind any input.
+        """
+        if not self.telling:
+            return replace(self, telling=True).plain(view, names, keys, instants)
         wanted = closure(view, names)
         values = self._derived_view(view, wanted, keys, instants)
         columns, _ = self.finish(wanted, values, instants)
-        return Values(columns, values.event_time, values.known_at, values.found)
+        told = of_derived(wanted, columns, values.told)
+        return Values(columns, values.event_time, values.known_at, values.found, told)
 
     def plain_at(self, view: AnalyzedView, keys: EncodedKeys, instants: Ints) -> Values:
         """The stored features of a view with a source at (key code, instant), as a run keeps them:
@@ -165,7 +180,8 @@ class Reader:
     ) -> Values:
         check_columns(features, scan)
         # The tick decides which row; its age counts from the reader's time (C9).
-        ttl = view.view.ttl if view.view.ticks is None and not live else None
+        is_bounded = view.view.ticks is None and not live and not self.telling
+        ttl = view.view.ttl if is_bounded else None
         rules = Rules(view.view.data_delay, ttl, self.knowledge, live)
         windowed = [f for f in features if f.kind == "windowed"]
         sequences = [f for f in features if f.kind == "sequence"]
@@ -186,6 +202,7 @@ class Reader:
         own = {feature.name for feature in wanted}
         names = {name for f in wanted for name in f.inputs if name not in own}
         columns: dict[str, pa.Array] = {}
+        told: dict[str, Told] = {}
         event_time = np.full(instants.size, np.iinfo(np.int64).max, dtype=np.int64)
         found = np.zeros(instants.size, dtype=bool)
         for name in view.inputs:
@@ -196,10 +213,13 @@ class Reader:
             part = {key: keys[key] for key in source.join_keys}
             values = self.read(source, wanted_here, part, instants)
             columns.update(values.columns)
-            found |= values.found
-            times = np.where(values.found, values.event_time, event_time)
-            event_time = np.minimum(event_time, times)
-        return Values(columns, np.where(found, event_time, instants), instants, found)
+            told.update(values.told)
+            there = values.found
+            for one in values.told.values():
+                there = there | (one.status != NOT_FOUND)
+            found |= there
+            event_time = np.minimum(event_time, np.where(there, values.event_time, event_time))
+        return Values(columns, np.where(found, event_time, instants), instants, found, told)
 
 
 def check_columns(features: Sequence[AnalyzedFeature], scan: Scan) -> None:
@@ -228,14 +248,19 @@ def visible(view: AnalyzedView, times: Ints) -> Ints:
     return times if ticks is None else ticks.floor(times - view.view.data_delay)
 
 
-def aged(view: AnalyzedView, values: Values, times: Ints) -> Values:
+def aged(view: AnalyzedView, values: Values, times: Ints, *, telling: bool = False) -> Values:
     """Without the values whose row is older than the view's ttl (C9); windows have no age."""
-    ttl = view.view.ttl
-    if ttl is None or any(f.kind == "windowed" for f in view.features):
-        return values
-    fresh = values.found & (values.event_time >= times - ttl)
-    columns = {name: nulled(column, fresh) for name, column in values.columns.items()}
-    return Values(columns, values.event_time, values.known_at, fresh)
+    ttl, fresh = view.view.ttl, values.found
+    columns = values.columns
+    if ttl is not None and all(f.kind != "windowed" for f in view.features):
+        fresh = fresh & (values.event_time >= times - ttl)
+        columns = {name: nulled(column, fresh) for name, column in columns.items()}
+    outside = values.found & ~fresh
+    told = {
+        name: of_rows(column, fresh, outside, values.event_time)
+        for name, column in (columns.items() if telling else ())
+    }
+    return Values(columns, values.event_time, values.known_at, fresh, told)
 
 
 def closure(view: AnalyzedView, names: Iterable[str]) -> list[AnalyzedFeature]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import DuckDBEngine, first_line
 from headwater.compute.kernels.rows import Queries
+from headwater.compute.told import Told
 from headwater.definitions.types import to_arrow
 from headwater.errors import ComputeError
 from headwater.expressions.printing import quote, to_duckdb
@@ -57,20 +58,25 @@ class Values:
     `found` tells where there is a value at all (a row for a lookup, a known key for a window);
     `event_time` (microseconds) is that of the row, or the instant of evaluation; it means
     nothing where `found` is false. Values are null there. `known_at` tells when the value became
-    known.
+    known. Where it was asked for, `told` says of each value why it is null and how old it is.
     """
 
     columns: Mapping[str, pa.Array]
     event_time: Ints
     known_at: Ints
     found: NDArray[np.bool_]
+    told: Mapping[str, Told] = field(default_factory=dict)
 
     def take(self, positions: Ints) -> Values:
         """The values of the given queries, in that order."""
         chosen = pa.array(positions)
         columns = {name: column.take(chosen) for name, column in self.columns.items()}
         return Values(
-            columns, self.event_time[positions], self.known_at[positions], self.found[positions]
+            columns,
+            self.event_time[positions],
+            self.known_at[positions],
+            self.found[positions],
+            {name: told.take(positions) for name, told in self.told.items()},
         )
 
 
@@ -148,11 +154,10 @@ def without_zone(column: pa.Array | pa.ChunkedArray) -> Any:
 
 def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """One array out of a chunked one."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        return column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    return column
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    # Without chunks, Arrow itself can't make an array of a dictionary of times.
+    return column.combine_chunks() if column.num_chunks else pa.nulls(0, column.type)
 
 
 def conform(column: pa.Array, dtype: str, name: str) -> pa.Array:

@@ -16,6 +16,16 @@ from headwater.expressions.tree import Node
 Kind = Literal["lookup", "windowed", "sequence", "derived"]
 
 
+def status_of(feature: str) -> str:
+    """The column of an online row that says why a feature is null, where that is not plain."""
+    return f"{feature}#status"
+
+
+def time_of(feature: str) -> str:
+    """The column of an online row that holds a feature's own event time."""
+    return f"{feature}#time"
+
+
 @dataclass(frozen=True)
 class AnalyzedFeature:
     """One feature, resolved against the columns of its source and the other features.
@@ -76,6 +86,29 @@ class AnalyzedView:
     def stored_features(self) -> tuple[AnalyzedFeature, ...]:
         """The features that a stored row holds, in order."""
         return tuple(feature for feature in self.features if not feature.on_read)
+
+    @property
+    def told_features(self) -> tuple[AnalyzedFeature, ...]:
+        """Those of them that a row tells more of than their value: why it is null, how old it is.
+
+        A row of a source tells it for all its features; what is derived from other views has
+        statuses and times of its own.
+        """
+        return self.stored_features if self.source is None else ()
+
+    @property
+    def row_columns(self) -> tuple[tuple[str, str], ...]:
+        """Names and types of what an online row holds, in order."""
+        values = [(feature.name, feature.dtype) for feature in self.stored_features]
+        told = [
+            column
+            for feature in self.told_features
+            for column in (
+                (status_of(feature.name), "string"),
+                (time_of(feature.name), "timestamp"),
+            )
+        ]
+        return (*values, *told)
 
     def feature(self, name: str) -> AnalyzedFeature:
         return next(feature for feature in self.features if feature.name == name)

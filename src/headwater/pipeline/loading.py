@@ -46,7 +46,7 @@ class RunLoad:
         self.rows = self.written = self.ahead = 0
         self._run = run
         self._gate = gate
-        self._layout = Layout((f.name, f.dtype) for f in run.view.stored_features)
+        self._layout = Layout(run.view.row_columns)
         revision = run.view.revision
         self._tombstones = Tombstones(store, project, revision)
         self._values = SortedLoad(store, project, revision, folder=folder)

@@ -19,17 +19,45 @@ from headwater.expressions.tree import Node
 FORMAT = 1
 
 
+class Clock(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The ticks at which a view is evaluated, and how much later their values are visible."""
+
+    period: int
+    at: int = 0
+    timezone: str = "UTC"
+    data_delay: int = 0
+
+
+class Nothing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How to tell what a feature says of a key that has no row anywhere.
+
+    Without `tree` there is nothing to be found. `clock` leads from the instant of whoever reads it
+    to its own, where they differ; `default` is what its readers get instead of null.
+    """
+
+    name: str
+    dtype: str
+    tree: Node | None = None
+    inputs: tuple[Nothing, ...] = ()
+    clock: Clock | None = None
+    windowed: bool = False
+    default: Any = None
+
+
 class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     """One column of a revision's rows, in the order of their layout.
 
     A `windowed` value is total: where a key has no row, it is `empty`, the aggregate over no
-    rows, as soon as a first tick is published.
+    rows, as soon as a first tick is published. With `nothing`, what holds there depends on the
+    tick. Where a value has a status and a time of its own, `told` names the columns that hold them.
     """
 
     name: str
     dtype: str
     windowed: bool = False
     empty: Any = None
+    nothing: Nothing | None = None
+    told: tuple[str, str] | None = None
 
 
 class Revision(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 from headwater.errors import ExpressionError, RequestError, StoreError
 from headwater.expressions.closures import compile_row
 from headwater.expressions.walk import uses
-from headwater.online.codec import Layout, from_micros
+from headwater.online.codec import Layout
 from headwater.serving.catalogue import Catalogue, Derived, Reference, Stored
 from headwater.serving.hints import hint_for, shown
+from headwater.serving.nothing import revived, sayer
 from headwater.serving.plan import (
     DerivedCell,
     Group,
@@ -43,6 +44,12 @@ class Indexes:
         self.places = {
             revision.revision: {c.name: place for place, c in enumerate(revision.columns)}
             for revision in catalogue.revisions
+        }
+        self.nothing = {
+            (revision.revision, column.name): sayer(column.nothing)
+            for revision in catalogue.revisions
+            for column in revision.columns
+            if column.nothing is not None
         }
         self.closures = {
             (name, version): _closure(f"{name}@{version}", made)
@@ -81,6 +88,7 @@ class _Age(NamedTuple):
     read: int
     tick: int | None
     ttl: dt.timedelta | None
+    told: bool
 
 
 class Compilation:
@@ -158,6 +166,7 @@ class Compilation:
             pick=_picker(columns),
             is_numeric=all(cell.has_null is _has_null_number for cell in cells),
             cells=cells,
+            told=age.told,
         )
 
     def _columns(self) -> dict[str, str]:
@@ -192,13 +201,16 @@ class Compilation:
         keys = self._key(revision.join_keys, mapping)
         read = _place(self._reads, (made.revision, keys))
         tick = _place(self._ticks_of, made.revision) if column.windowed else None
-        age = _Age(read, tick, _duration(made.ttl))
+        age = _Age(read, tick, _duration(made.ttl), column.told is not None)
         self._ages.setdefault(age, []).append(len(self._cells))
+        places = self._indexes.places[made.revision]
         cell = StoredCell(
             place=place,
             has_null=_has_null_number if column.dtype in _NUMBERS else _has_null,
-            default=_revived(made.default, column.dtype),
-            empty=_revived(column.empty, column.dtype),
+            default=revived(made.default, column.dtype),
+            empty=revived(column.empty, column.dtype),
+            nothing=self._indexes.nothing.get((made.revision, made.column)),
+            told=None if column.told is None else (places[column.told[0]], places[column.told[1]]),
         )
         self._cells.append(cell)
         return _Found(
@@ -224,7 +236,7 @@ class Compilation:
             inputs=tuple(found.cell for found in inputs),
             keys=tuple(keys),
             takes_t=takes_t,
-            default=_revived(made.default, made.dtype),
+            default=revived(made.default, made.dtype),
             label=f"{name}@{version}",
         )
         self._cells.append(cell)
@@ -280,14 +292,3 @@ def _duration(micros: int | None) -> dt.timedelta | None:
     if micros is None or micros > dt.timedelta.max // dt.timedelta(microseconds=1):
         return None
     return dt.timedelta(microseconds=micros)
-
-
-def _revived(value: Any, dtype: str) -> Any:
-    """A value of the catalogue as the row codec gives it: times as datetime and date."""
-    if isinstance(value, list):
-        return [_revived(item, dtype[5:-1]) for item in value]
-    if dtype == "date" and isinstance(value, int):
-        return dt.date(1970, 1, 1) + dt.timedelta(days=value)
-    if dtype == "timestamp" and isinstance(value, int):
-        return from_micros(value)
-    return value

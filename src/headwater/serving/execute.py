@@ -16,12 +16,9 @@ from headwater.online.codec import Layout, from_micros
 from headwater.online.store import Reads, Rows, Ticks
 from headwater.serving.hints import shown
 from headwater.serving.keys import Keys, keys_of
+from headwater.serving.nothing import NOTHING
 from headwater.serving.plan import DerivedCell, Group, Plan, StoredCell
-
-PRESENT = "PRESENT"
-NULL_VALUE = "NULL_VALUE"
-NOT_FOUND = "NOT_FOUND"
-OUTSIDE_MAX_AGE = "OUTSIDE_MAX_AGE"
+from headwater.serving.statuses import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT, why_null
 
 Statuses = list[str] | None
 Times = Sequence[dt.datetime | None]
@@ -79,13 +76,18 @@ def execute(
     cells: list[Cell] = []
     few = count < _FEW
     for group in plan.groups:
+        if group.told:
+            cells += [_told(cell, group, frames[group.read], ticks) for cell in group.cells]
+            continue
         columns, times, statuses, empty = _aged(group, frames[group.read], ticks, now)
         picked = group.pick(columns)
         if not (statuses or empty) and _is_whole(picked, group.is_numeric and not few):
             cells += [(values, None, times) for values in picked]
         else:
+            tick = None if group.tick is None else ticks[group.tick]
             for cell, values in zip(group.cells, picked, strict=True):
-                cells.append(_patched(cell, values, times, statuses, empty))
+                filled = values if tick is None else _filled(cell, values, empty, tick)
+                cells.append(_patched(cell, filled, times, statuses))
     for derived in plan.derived:
         nulls = {row for key in derived.keys for row in keys[key].nulls}
         inputs = [cells[place] for place in derived.inputs]
@@ -176,18 +178,42 @@ def _outdated(times: Times, statuses: Statuses, ttl: dt.timedelta, t: dt.datetim
     return statuses
 
 
-def _patched(
-    cell: StoredCell,
-    values: Sequence[Any],
-    times: Times,
-    statuses: Statuses,
-    empty: Sequence[int],
-) -> Cell:
-    if empty:
-        filled = list(values)
-        for place in empty:
-            filled[place] = cell.empty
-        values = filled
+def _filled(
+    cell: StoredCell, values: Sequence[Any], empty: Sequence[int], tick: int
+) -> Sequence[Any]:
+    """The values with those of keys without a row put in, which may depend on the tick."""
+    if not empty:
+        return values
+    filled = list(values)
+    missing = cell.empty if cell.nothing is None else cell.nothing(tick).value
+    for place in empty:
+        filled[place] = _copied(missing)
+    return filled
+
+
+def _told(cell: StoredCell, group: Group, frame: _Frame, ticks: Ticks) -> Cell:
+    """A cell whose rows tell the status and the time of each of its values (C10)."""
+    columns, _, missing, nulls = frame
+    assert cell.told is not None  # noqa: S101
+    why, when = cell.told
+    kept, times = list(columns[cell.place]), list(columns[when])
+    statuses = [
+        PRESENT if value is not None else status or NULL_VALUE
+        for value, status in zip(kept, columns[why], strict=True)
+    ]
+    tick = None if group.tick is None else ticks[group.tick]
+    said = NOTHING if tick is None or cell.nothing is None else cell.nothing(tick)
+    for place in missing:
+        kept[place], statuses[place], times[place] = said
+    for place in nulls:
+        kept[place], statuses[place], times[place] = NOTHING
+    for place, status in enumerate(statuses):
+        if status != PRESENT:
+            kept[place] = _copied(cell.default)
+    return kept, statuses, times
+
+
+def _patched(cell: StoredCell, values: Sequence[Any], times: Times, statuses: Statuses) -> Cell:
     if statuses is None and not cell.has_null(values):
         return values, None, times
     return _defaulted(values, statuses, times, cell.default)
@@ -232,13 +258,8 @@ def _derived(
         if place in nulls:
             statuses[place] = NOT_FOUND
         elif value is None:
-            statuses[place] = _why_null({told[place] if told else PRESENT for _, told, _ in inputs})
+            statuses[place] = why_null({told[place] if told else PRESENT for _, told, _ in inputs})
     return _defaulted(values, statuses, times, cell.default)
-
-
-def _why_null(inputs: set[str]) -> str:
-    """The status of a null result: what all its inputs say, NULL_VALUE where they differ."""
-    return inputs.pop() if len(inputs) == 1 and PRESENT not in inputs else NULL_VALUE
 
 
 def _oldest(inputs: Sequence[Times], count: int, t: dt.datetime) -> Times:

@@ -27,20 +27,35 @@ class Read(NamedTuple):
     keys: int
 
 
+class Said(NamedTuple):
+    """What a feature says of a key without rows."""
+
+    value: Any
+    status: str
+    event_time: dt.datetime | None
+
+
 class StoredCell(NamedTuple):
-    """Values out of column `place` of a read's rows; `empty` stands for a missing windowed row."""
+    """Values out of column `place` of a read's rows.
+
+    `empty` stands for a missing windowed row, or what `nothing` gives for the published tick.
+    `told` are the places of the columns that hold each value's own status and event time.
+    """
 
     place: int
     has_null: Callable[[Sequence[Any]], bool]
     default: Any
     empty: Any
+    nothing: Callable[[int], Said] | None = None
+    told: tuple[int, int] | None = None
 
 
 class Group(NamedTuple):
     """Cells of one read that grow old alike: they share times, and statuses but for nulls.
 
     `tick` is the place of the revision in `Plan.ticks_of` for windowed values, None for others;
-    `pick` takes the cells' columns out of all columns of the read.
+    `pick` takes the cells' columns out of all columns of the read. Where cells are `told`, each has
+    statuses and times of its own.
     """
 
     read: int
@@ -49,6 +64,7 @@ class Group(NamedTuple):
     pick: Callable[[Sequence[Any]], tuple[Any, ...]]
     is_numeric: bool
     cells: tuple[StoredCell, ...]
+    told: bool = False
 
 
 class DerivedCell(NamedTuple):

@@ -11,23 +11,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from headwater.definitions.service import FeatureService
-from headwater.errors import ComputeError
-from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
-from headwater.expressions.closures import compile_row
+from headwater.expressions.analyzed import (
+    AnalyzedFeature,
+    AnalyzedProject,
+    AnalyzedView,
+    status_of,
+    time_of,
+)
 from headwater.expressions.tree import Aggregate, Literal, Node
 from headwater.expressions.walk import replace, uses
 from headwater.registry.head import FeatureEntry, Head, VersionEntry
 from headwater.registry.kinds import FeatureVersion
 from headwater.serving.catalogue import (
     Catalogue,
+    Clock,
     Column,
     Derived,
     Feature,
     Input,
+    Nothing,
     Reference,
     Revision,
     Stored,
 )
+from headwater.serving.nothing import sayer
 
 
 @dataclass(frozen=True)
@@ -135,12 +142,9 @@ class _Builder:
 
 def revision_of(project: AnalyzedProject, view: AnalyzedView, number: int = 1) -> Revision:
     """The served form of a view's revision: its columns in the order of its rows."""
-    columns = []
-    for feature in view.stored_features:
-        missing = value_of_nothing(project, feature)
-        total = feature.kind == "windowed" or _is_total(project, view, feature)
-        empty = stored_value(missing) if total else None
-        columns.append(Column(name=feature.name, dtype=feature.dtype, windowed=total, empty=empty))
+    columns = [_column(project, view, feature) for feature in view.stored_features]
+    known = {column.name for column in columns}
+    columns += [Column(name, dtype) for name, dtype in view.row_columns if name not in known]
     return Revision(
         revision=view.revision,
         view=view.name,
@@ -150,43 +154,50 @@ def revision_of(project: AnalyzedProject, view: AnalyzedView, number: int = 1) -
     )
 
 
-def _is_total(project: AnalyzedProject, view: AnalyzedView, feature: AnalyzedFeature) -> bool:
-    """Whether a feature has a value, if a null one, for keys without a row (C6).
+def _column(project: AnalyzedProject, view: AnalyzedView, feature: AnalyzedFeature) -> Column:
+    nothing = nothing_of(project, feature)
+    if feature in view.told_features:
+        told = status_of(feature.name), time_of(feature.name)
+        return Column(feature.name, feature.dtype, windowed=True, nothing=nothing, told=told)
+    if not _is_total(nothing):
+        return Column(feature.name, feature.dtype)
+    if _depends_on_time(nothing):
+        return Column(feature.name, feature.dtype, windowed=True, nothing=nothing)
+    empty = stored_value(sayer(nothing)(0).value)
+    return Column(feature.name, feature.dtype, windowed=True, empty=empty)
 
-    A window has; what a tick derives has where its inputs have, or its expression makes one out of
-    nothing.
-    """
-    if feature.kind == "windowed":
-        return True
-    if feature.kind != "derived" or view.view.ticks is None:
-        return False
-    if value_of_nothing(project, feature) is not None:
-        return True
+
+def nothing_of(project: AnalyzedProject, feature: AnalyzedFeature, reader: str = "") -> Nothing:
+    """What a feature says of a key that has no row anywhere, as its view or `reader` sees it."""
+    tree = feature.tree
+    if feature.kind in ("lookup", "sequence"):
+        tree = None
+    elif tree is not None and feature.kind == "windowed":
+        tree = replace(tree, _over_nothing)
     known = project.features()
-    inputs = (known[name] for name in feature.inputs)
-    return any(_is_total(project, project.views[read.view], read) for read in inputs)
+    view = project.views[feature.view].view
+    ticks = view.ticks if reader not in ("", feature.view) else None
+    return Nothing(
+        name=feature.name,
+        dtype=feature.dtype,
+        tree=tree,
+        inputs=tuple(nothing_of(project, known[name], feature.view) for name in feature.inputs),
+        clock=None
+        if ticks is None
+        else Clock(ticks.period, ticks.at, ticks.timezone, view.data_delay),
+        windowed=feature.kind == "windowed",
+        default=stored_value(feature.feature.default),
+    )
 
 
-def value_of_nothing(project: AnalyzedProject, feature: AnalyzedFeature) -> Any:
-    """What a feature says of a key that has no row anywhere, before its own default.
+def _is_total(nothing: Nothing) -> bool:
+    """Whether a key without a row has a value, if a null one (C6), since a window is behind it."""
+    return nothing.windowed or any(_is_total(one) for one in nothing.inputs)
 
-    None where that depends on the time of reading.
-    """
-    if feature.tree is None or feature.kind in ("lookup", "sequence"):
-        return None
-    if uses(feature.tree, "as_of"):
-        return None
-    if feature.kind == "windowed":
-        return compile_row(replace(feature.tree, _over_nothing), ())(())
-    known = project.features()
-    values = []
-    for name in feature.inputs:
-        value = value_of_nothing(project, known[name])
-        values.append(known[name].feature.default if value is None else value)
-    try:
-        return compile_row(feature.tree, feature.inputs)(values)
-    except ComputeError:
-        return None
+
+def _depends_on_time(nothing: Nothing) -> bool:
+    own = nothing.tree is not None and uses(nothing.tree, "as_of")
+    return own or any(_depends_on_time(one) for one in nothing.inputs)
 
 
 def _over_nothing(node: Node) -> Node | None:

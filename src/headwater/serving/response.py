@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headwater.serving.execute import PRESENT, Cell
+from headwater.serving.execute import Cell
 from headwater.serving.keys import check_column
 from headwater.serving.plan import Plan
+from headwater.serving.statuses import PRESENT
 
 if TYPE_CHECKING:
     import pyarrow as pa

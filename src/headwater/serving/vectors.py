@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from headwater.serving.execute import PRESENT, Cell
+from headwater.serving.execute import Cell
 from headwater.serving.plan import Output
 from headwater.serving.response import OnlineResponse
+from headwater.serving.statuses import PRESENT
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)

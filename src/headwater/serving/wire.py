@@ -14,9 +14,10 @@ from typing import Any
 
 import msgspec
 
-from headwater.serving.execute import NULL_VALUE, PRESENT, Times
+from headwater.serving.execute import Times
 from headwater.serving.plan import Plan
 from headwater.serving.response import OnlineResponse
+from headwater.serving.statuses import NULL_VALUE, PRESENT
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)

@@ -1,0 +1,61 @@
+"""What a feature says of a key without rows, where that depends on the published tick (C6, C10)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from headwater.definitions.ticks import Ticks
+from headwater.errors import ComputeError
+from headwater.expressions.closures import compile_row
+from headwater.online.codec import from_micros
+from headwater.serving.catalogue import Nothing
+from headwater.serving.plan import Said
+from headwater.serving.statuses import NOT_FOUND, PRESENT, why_null
+
+NOTHING = Said(None, NOT_FOUND, None)
+
+_AS_OF = "as_of()"
+_KEPT = 8
+"""Ticks for which an answer is kept."""
+
+
+def sayer(nothing: Nothing) -> Callable[[int], Said]:
+    """What the feature says at an instant (microseconds), before its own default."""
+    if nothing.tree is None:
+        return lambda _: NOTHING
+    run = compile_row(nothing.tree, [*(item.name for item in nothing.inputs), _AS_OF])
+    inputs = [(sayer(i), revived(i.default, i.dtype)) for i in nothing.inputs]
+    clock = nothing.clock
+    ticks = None if clock is None else Ticks(clock.period, clock.at, clock.timezone)
+
+    def say(instant: int) -> Said:
+        if ticks is not None and clock is not None:
+            instant = ticks.latest(instant - clock.data_delay)
+        t = from_micros(instant)
+        said = [(of(instant), default) for of, default in inputs]
+        row = [default if one.value is None else one.value for one, default in said]
+        try:
+            value = run([*row, t])
+        except ComputeError:
+            value = None
+        times = [one.event_time for one, _ in said if one.event_time is not None]
+        oldest = t if nothing.windowed else min(times, default=None)
+        if value is not None:
+            return Said(value, PRESENT, oldest)
+        return Said(None, why_null({one.status for one, _ in said}), oldest)
+
+    return lru_cache(_KEPT)(say)
+
+
+def revived(value: Any, dtype: str) -> Any:
+    """A value of the catalogue as the row codec gives it: times as datetime and date."""
+    if isinstance(value, list):
+        return [revived(item, dtype[5:-1]) for item in value]
+    if dtype == "date" and isinstance(value, int):
+        return dt.date(1970, 1, 1) + dt.timedelta(days=value)
+    if dtype == "timestamp" and isinstance(value, int):
+        return from_micros(value)
+    return value

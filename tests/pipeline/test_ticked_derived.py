@@ -1,0 +1,107 @@
+"""What is derived at a tick says, for each key, what it would say if it were derived when read."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater import Feature, FeatureView
+from headwater.serving.reader import OnlineReader
+from pipeline.looking import trained
+from store import shop
+from store.shop import HOUR, day, event, moment, view
+
+AT = day(2, 10.2)
+OLD = view("old", [Feature("last_items", "items")], ttl="1h")
+WINDOWS = view(
+    "windows",
+    [
+        Feature("n", "count(*)", window="5h"),
+        Feature("total", "sum(items)", window="5h"),
+        Feature("since", "n + date_diff('hour', TIMESTAMP '2024-01-03', as_of())"),
+    ],
+    update_frequency="1h",
+    data_delay="10m",
+)
+DERIVED = FeatureView(
+    "derived",
+    entity=shop.USER,
+    update_frequency="2h",
+    features=[
+        Feature("twice", "last_items * 2"),
+        Feature("doubted", "last_items * 2", default=-1),
+        Feature("more", "n + 1"),
+        Feature("both", "last_items + total"),
+        Feature("anyway", "coalesce(last_items, 0)"),
+        Feature("hour", "n + date_diff('hour', TIMESTAMP '2024-01-03', as_of())"),
+        Feature("hour_of_input", "since + 0"),
+        Feature("next", "twice + 1"),
+    ],
+)
+USERS = ["aged", "fresh", "unseen", None]
+TEN, NINE, EIGHT = day(2, 10), day(2, 9), day(2, 8)
+GONE = (None, "NOT_FOUND", None)
+EXPECTED = {
+    "n": [(1, "PRESENT", TEN), (1, "PRESENT", TEN), (0, "PRESENT", TEN), GONE],
+    "since": [(11, "PRESENT", TEN), (11, "PRESENT", TEN), (10, "PRESENT", TEN), GONE],
+    "twice": [(None, "OUTSIDE_MAX_AGE", EIGHT), (4, "PRESENT", NINE), GONE, GONE],
+    "doubted": [
+        (-1, "OUTSIDE_MAX_AGE", EIGHT),
+        (4, "PRESENT", NINE),
+        (-1, "NOT_FOUND", None),
+        (-1, "NOT_FOUND", None),
+    ],
+    "more": [(2, "PRESENT", NINE), (1, "PRESENT", NINE), (1, "PRESENT", NINE), GONE],
+    "both": [
+        (None, "NULL_VALUE", EIGHT),
+        (None, "NULL_VALUE", NINE),
+        (None, "NULL_VALUE", NINE),
+        GONE,
+    ],
+    "anyway": [(0, "PRESENT", EIGHT), (2, "PRESENT", NINE), (0, "PRESENT", None), GONE],
+    "hour": [(11, "PRESENT", NINE), (10, "PRESENT", NINE), (10, "PRESENT", NINE), GONE],
+    "hour_of_input": [(10, "PRESENT", NINE), (9, "PRESENT", NINE), (9, "PRESENT", NINE), GONE],
+    "next": [(None, "OUTSIDE_MAX_AGE", EIGHT), (5, "PRESENT", NINE), GONE, GONE],
+}
+
+
+@pytest.fixture
+def store(make):
+    rows = [event("aged", day(2, 8), items=1), event("fresh", day(2, 9), items=2)]
+    found = make(rows)
+    found.apply([OLD, WINDOWS, DERIVED])
+    return found
+
+
+def read(store, at):
+    reader = OnlineReader(store.online, store.project, refresh=0, clock=lambda: at)
+    found = reader.get(list(EXPECTED), {"user_id": USERS}).to_dict()
+    return {
+        name: list(zip(*(found[part][name] for part in PARTS), strict=True)) for name in EXPECTED
+    }
+
+
+PARTS = ("values", "statuses", "event_timestamps")
+
+
+def test_values_statuses_and_times(store):
+    store.materialize(until=AT)
+    expected = {
+        name: [(v, s, None if t is None else moment(t)) for v, s, t in rows]
+        for name, rows in EXPECTED.items()
+    }
+    assert read(store, AT) == expected
+
+
+def test_what_is_served_is_what_was_trained(store):
+    for hours in (0, 1, 1.5, 2, 26):
+        at = AT + int(hours * HOUR)
+        store.materialize(until=at)
+        found = read(store, at)
+        for name in EXPECTED:
+            values = [value for value, _, _ in found[name]]
+            assert values == [row[name] for row in trained(store, [name], USERS, at)], name
+
+
+def test_before_the_first_run_nothing_is_found(store):
+    store.publish()
+    assert {row[1] for rows in read(store, AT).values() for row in rows} == {"NOT_FOUND"}
