@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headwater import Source
+from headwater.compute import direct as direct_module
 from headwater.compute.engines.duckdb import DuckDBEngine
 from headwater.compute.engines.plain import PlainFiles
 from headwater.compute.facts import FactQuery, read_facts
@@ -115,6 +116,18 @@ def test_direct_facts_are_those_of_the_query(engine, knowledge, available_at, ea
 def test_kinds_of_times_and_keys(engine, time, key):
     scan = scan_of(engine, events(time=time, key=key))
     wanted = query(USERS.cast(pa.schema([("user", key)])), earliest=micros(START))
+    assert shown(read_facts(engine, scan, wanted)) == shown(
+        read_facts(engine, by_sql(engine, scan), wanted)
+    )
+
+
+@pytest.mark.parametrize("available_at", [None, "known"])
+def test_more_rows_than_room_was_made_for(engine, monkeypatch, available_at):
+    monkeypatch.setattr(direct_module, "MOST_AT_ONCE", 1)
+    scan = scan_of(
+        engine, events(), events(2, first=ROWS), events(3, first=9), available_at=available_at
+    )
+    wanted = query(USERS)
     assert shown(read_facts(engine, scan, wanted)) == shown(
         read_facts(engine, by_sql(engine, scan), wanted)
     )

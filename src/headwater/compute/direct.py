@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import duckdb
 import numpy as np
@@ -23,6 +23,7 @@ from headwater.expressions.walk import columns_of
 Ints = NDArray[np.int64]
 _Arrays = tuple[Ints, ...]
 DAY = 86_400_000_000
+MOST_AT_ONCE = 1 << 24  # rows for which room is made before it is known how many are wanted
 
 
 @dataclass(frozen=True)
@@ -117,21 +118,52 @@ def read_direct(
     Raises ComputeError when an expression fails.
     """
     engine.note(direct.text(scan))
-    parts: list[_Arrays] = []
+    facts = _Collected(scan.plain.rows)
     tables: list[pa.Table] = []
-    for arrays, batch, chosen in fact_batches(scan, keys, direct, bounds):
-        parts.append(arrays)
+    for (code, at, known, row), batch, chosen in fact_batches(scan, keys, direct, bounds):
+        facts.add((code, at, row) if direct.available_at is None else (code, at, row, known))
         if direct.plain or direct.computed:
             tables.append(_columns_of(engine, scan, direct, batch, chosen))
-    key, event_time, known, row_id = _joined(parts)
+    key, event_time, row_id, *late = facts.arrays
     columns: Mapping[str, pa.ChunkedArray] = {}
     if direct.plain or direct.computed:
         tables = tables or [_columns_of(engine, scan, direct, _nothing(scan, direct), None)]
         table = pa.concat_tables(tables)
         columns = dict(zip(table.column_names, table.columns, strict=True))
-    if direct.available_at is None:
-        known = event_time
-    return DirectFacts(key, event_time, known, row_id, columns)
+    return DirectFacts(key, event_time, late[0] if late else event_time, row_id, columns)
+
+
+@dataclass
+class _Collected:
+    """Key, event time, id and, where it is declared, availability of the rows of all batches.
+
+    Each array stands at once where it stays: new memory costs more than what is done in it.
+    """
+
+    expected: int
+    count: int = 0
+    _room: list[Ints] = field(default_factory=list)
+
+    @property
+    def arrays(self) -> list[Ints]:
+        found = [array[: self.count] for array in self._room]
+        return found or [np.zeros(0, dtype=np.int64)] * 3
+
+    def add(self, arrays: Sequence[Ints]) -> None:
+        end = self.count + len(arrays[0])
+        self._grow(len(arrays), end)
+        for room, array in zip(self._room, arrays, strict=True):
+            room[self.count : end] = array
+        self.count = end
+
+    def _grow(self, arrays: int, end: int) -> None:
+        if self._room and end <= len(self._room[0]):
+            return
+        size = max(end, 2 * self.count, min(self.expected, MOST_AT_ONCE))
+        room = [np.empty(size, dtype=np.int64) for _ in range(arrays)]
+        for new, old in zip(room, self._room, strict=False):
+            new[: self.count] = old[: self.count]
+        self._room = room
 
 
 def fact_batches(
@@ -215,9 +247,3 @@ def _micros(column: pa.Array) -> Ints:
         return found
     micros: Ints = pc.fill_null(column.view(pa.int64()), 0).to_numpy(zero_copy_only=False)
     return micros
-
-
-def _joined(parts: list[_Arrays]) -> _Arrays:
-    if not parts:
-        return tuple(np.zeros(0, dtype=np.int64) for _ in range(4))
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))

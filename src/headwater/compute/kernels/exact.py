@@ -6,12 +6,13 @@ exactly in int64, and the limbs of each window are put together and rounded once
 that of Kulisch's long accumulator ("Computer Arithmetic and Validity", 2008), grown only as far
 as the values reach.
 
-`totals` stands for the windows: it takes one int64 per row and gives one int64 per window, the
-sum modulo 2**64.
+`totals` stands for the windows: it takes one int64 per row, in an array that it must not keep, and
+gives one int64 per window, the sum modulo 2**64.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -24,6 +25,7 @@ Totals = Callable[[Int64], Int64]
 
 _INT_BITS = 32
 _WINDOW = 62  # bits of an int64 that are gathered before rounding: 53, a guard, and room
+_CHUNK = 1 << 16  # rows whose temporary arrays stay in the cache
 
 
 def int_sums(values: Int64, totals: Totals, labels: Sequence[str] = ("",)) -> Int64:
@@ -82,33 +84,38 @@ def _halves(values: Int64, totals: Totals) -> tuple[Int64, Int64]:
 def _finite_sums(values: Float64, totals: Totals) -> Float64:
     # A window holds at most len(values) digits, so that their sum stays below 2**62.
     bits = min(52, 62 - len(values).bit_length())
-    rest = values.copy()
-    top = _exponent(rest)
-    limbs = [totals(_cut(rest, top - bits))]
-    exponent = top
-    while rest.any():
+    rest, digits = values.copy(), np.empty(len(values), dtype=np.int64)
+    exponent = _exponent(_greatest(rest))
+    limbs = [totals(_cut(rest, exponent - bits, digits))]
+    while (greatest := _greatest(rest)) > 0:
         # Empty limbs in between cost no pass over the rows.
-        skipped = (exponent - bits - _exponent(rest)) // bits
+        skipped = (exponent - bits - _exponent(greatest)) // bits
         limbs.extend([np.zeros_like(limbs[0])] * skipped)
         exponent -= bits * (skipped + 1)
-        limbs.append(totals(_cut(rest, exponent - bits)))
+        limbs.append(totals(_cut(rest, exponent - bits, digits)))
     return _rounded(limbs, bits, exponent - bits)
 
 
-def _exponent(values: Float64) -> int:
-    """The least e with |value| < 2**e for every value."""
-    greatest = max(float(values.max()), -float(values.min())) if len(values) else 0.0
-    return int(np.frexp(greatest)[1])
+def _greatest(values: Float64) -> float:
+    """The greatest |value|."""
+    return max(float(values.max()), -float(values.min())) if len(values) else 0.0
 
 
-def _cut(rest: Float64, weight: int) -> Int64:
-    """Take the whole multiples of 2**weight out of the values, in place."""
-    digits = np.ldexp(rest, -weight)
-    np.trunc(digits, out=digits)
-    found = digits.astype(np.int64)
-    np.ldexp(digits, weight, out=digits)
-    rest -= digits
-    return found
+def _exponent(greatest: float) -> int:
+    """The least e with greatest < 2**e."""
+    return math.frexp(greatest)[1]
+
+
+def _cut(rest: Float64, weight: int, digits: Int64) -> Int64:
+    """Take the whole multiples of 2**weight out of the values, in place, into `digits`."""
+    for begin in range(0, len(rest), _CHUNK):
+        part = rest[begin : begin + _CHUNK]
+        whole = np.ldexp(part, -weight)
+        np.trunc(whole, out=whole)
+        digits[begin : begin + _CHUNK] = whole
+        np.ldexp(whole, weight, out=whole)
+        part -= whole
+    return digits
 
 
 def _rounded(limbs: list[Int64], bits: int, lowest: int) -> Float64:

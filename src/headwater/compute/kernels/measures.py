@@ -57,7 +57,7 @@ class Measure:
 
     @cached_property
     def floats(self) -> Float64:
-        return self.given.astype(np.float64)
+        return self.given.astype(np.float64, copy=False)
 
     @cached_property
     def float_sums(self) -> Float64:

@@ -48,10 +48,14 @@ def _packed(columns: list[Int64]) -> list[tuple[Values, int]]:
     for column in columns:
         low, high = (int(column.min()), int(column.max())) if len(column) else (0, 0)
         bits = (high - low).bit_length()
-        shifted = column.view(np.uint64) - np.uint64(low % 2**64)
+        shifted = column.view(np.uint64)
+        if low:
+            shifted = shifted - np.uint64(low % 2**64)
         if found and found[-1][1] + bits <= 64:
             upper, upper_bits = found.pop()
-            found.append(((upper << np.uint64(bits)) | shifted, upper_bits + bits))
+            both = upper << np.uint64(bits)
+            both |= shifted
+            found.append((both, upper_bits + bits))
         else:
             found.append((shifted, bits))
     return found
@@ -59,11 +63,16 @@ def _packed(columns: list[Int64]) -> list[tuple[Values, int]]:
 
 def _digits(column: tuple[Values, int]) -> Iterator[Values]:
     numbers, bits = column
+    octets = np.ascontiguousarray(numbers, dtype="<u8").view(np.uint8).reshape(-1, 8)
     done = 0
     while done < bits:
-        narrow = bits - done <= _NARROW
-        yield (numbers >> np.uint64(done)).astype(np.uint8 if narrow else np.uint16)
-        done += _NARROW if narrow else _WIDE
+        first = done // _NARROW
+        if bits - done <= _NARROW:
+            yield octets[:, first].copy()
+            done += _NARROW
+        else:
+            yield octets.view("<u2")[:, first // 2].astype(np.uint16)
+            done += _WIDE
 
 
 def to_codes(values: Values) -> Int64:
