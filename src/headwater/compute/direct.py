@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from headwater.compute.engines.duckdb import DuckDBEngine, Scan, first_line
 from headwater.compute.keys import KeyIndex
 from headwater.compute.values import whole, without_zone
+from headwater.definitions.ticks import DAY
 from headwater.errors import ComputeError
 from headwater.expressions.parse import parse
 from headwater.expressions.printing import quote, quote_text, to_duckdb
@@ -22,7 +23,6 @@ from headwater.expressions.walk import columns_of
 
 Ints = NDArray[np.int64]
 _Arrays = tuple[Ints, ...]
-DAY = 86_400_000_000
 MOST_AT_ONCE = 1 << 24  # rows for which room is made before it is known how many are wanted
 
 

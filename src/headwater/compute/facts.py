@@ -24,7 +24,6 @@ from headwater.expressions.printing import quote, to_duckdb
 from headwater.expressions.tree import Column, Node
 
 Ints = NDArray[np.int64]
-DAY = 86_400_000_000
 EVENT_TIME, KNOWN_AT, ID_HASH, SEQUENCE = "#event_time", "#known_at", "#id", "#sequence"
 MANY_KEYS = 1_000
 _HASH_MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -35,9 +34,10 @@ class FactQuery:
     """Which facts to read, and what of them.
 
     `columns` maps output names to expressions over the source's columns. `keys` holds the
-    distinct keys (its row number is the code); None reads every key as the one code 0. Facts
+    distinct keys (its row number is the code); without columns every row has the one key 0. Facts
     later than `latest`, or before `earliest`, are of no use and may be left out; `data_delay` is
-    subtracted from the time at which a fact became known.
+    subtracted from the time at which a fact became known. Only where they are `ordered` their
+    order is that of C4; else it is that of event times.
     """
 
     keys: pa.Table
@@ -56,10 +56,6 @@ class Facts:
     rows: Rows
     row_id: Ints
     columns: Mapping[str, pa.ChunkedArray]
-
-    @property
-    def count(self) -> int:
-        return int(self.row_id.size)
 
 
 def read_facts(engine: DuckDBEngine, scan: Scan, wanted: FactQuery) -> Facts:

@@ -13,6 +13,7 @@ from headwater.compute.direct import time_column
 from headwater.compute.engines.duckdb import ROW_ID, DuckDBEngine, Scan, first_line
 from headwater.compute.values import without_zone
 from headwater.definitions.source import Source
+from headwater.definitions.ticks import DAY
 from headwater.definitions.types import to_arrow
 from headwater.errors import ComputeError, SourceError
 from headwater.expressions.parse import parse
@@ -20,7 +21,6 @@ from headwater.expressions.printing import quote, to_duckdb
 from headwater.expressions.types import resolve
 
 Ints = NDArray[np.int64]
-DAY = 86_400_000_000
 
 
 def time_sql(source: Source, field_name: str, schema: Mapping[str, str]) -> str:

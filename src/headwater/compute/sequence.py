@@ -20,12 +20,12 @@ from headwater.compute.values import Asked, Rules, Values, evaluate, nulled, who
 from headwater.compute.windowed import aggregation, to_arrow_column
 from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature
+from headwater.expressions.functions import SEQUENCE_FUNCTIONS
 from headwater.expressions.printing import canonical
 from headwater.expressions.tree import Aggregate, Call, Column, Literal, Node
 from headwater.expressions.walk import children, replace
 
 Ints = NDArray[np.int64]
-SEQUENCE_FUNCTIONS = ("lag", "ema", "wilder")
 
 
 def sequence_values(

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import DuckDBEngine, first_line
+from headwater.definitions.ticks import DAY
 from headwater.definitions.types import INTEGERS, from_arrow, to_arrow
 from headwater.errors import SpineError, near_miss
 
-DAY = 86_400_000_000
 _BEFORE = r"(--[^\n]*\n|/\*.*?\*/|[\s(])*"
 _QUERY = re.compile(_BEFORE + r"(select|with|from|values|table)\b(?!\.)", re.IGNORECASE | re.DOTALL)
 
