@@ -23,7 +23,8 @@ FILE_NAME = "headwater.toml"
 PREFIX = "HEADWATER_"
 # What Kubernetes puts into every container for a service that is called "headwater".
 _FOREIGN = re.compile(r"HEADWATER_(SERVICE_(HOST|PORT)|PORT)(_.*)?")
-_SECRETS = re.compile(r"(?<=://)[^/?#]*(?=@)|(?<=password=)[^&]*|(?<=token=)[^&]*", re.IGNORECASE)
+# Up to the last '@': a password may hold any letter, and a file's path begins with a slash.
+_SECRETS = re.compile(r"(?<=://)(?!/).*(?=@)|(?<=password=)[^&]*|(?<=token=)[^&]*", re.IGNORECASE)
 _SIZES = {"": 1, "B": 1}
 _SIZES |= {f"{unit}B": 1000**power for power, unit in enumerate("KMGT", start=1)}
 _SIZES |= {f"{unit}IB": 1024**power for power, unit in enumerate("KMGT", start=1)}
@@ -67,7 +68,11 @@ def read_url(value: Any) -> Url:
 
 
 def read_path(value: Any) -> Path:
-    return Path(read_text(str(value) if isinstance(value, Path) else value)).expanduser()
+    text = read_text(str(value) if isinstance(value, Path) else value)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("give the path in full; there is no such home folder") from None
 
 
 def read_texts(value: Any) -> tuple[str, ...]:
@@ -249,7 +254,7 @@ def check_flags(flags: Mapping[str, Any]) -> None:
 
 def _from_file(file: Path) -> Iterator[tuple[str, Any]]:
     try:
-        tree = tomllib.loads(file.read_text(encoding="utf-8"))
+        tree = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} can't be read: {error}") from None
     except tomllib.TOMLDecodeError as error:

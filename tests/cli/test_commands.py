@@ -222,6 +222,12 @@ def test_training_set_explained(headwater, served):
     assert "count(*)" in result.out
 
 
+def test_training_set_explained_as_json(headwater, served):
+    text = headwater("training-set", "-f", "orders_7d", "--explain").out
+    result = headwater("training-set", "-f", "orders_7d", "--explain", "--json")
+    assert json.loads(result.out) == {"explanation": text.splitlines()}
+
+
 def test_materialize_twice(headwater, fresh):
     headwater("apply")
     first = json.loads(headwater("materialize", "--json").out)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from headwater.cli import output, session
+from headwater.cli import main, output, session
 from headwater.errors import HeadwaterError
 
 USAGE = [
@@ -88,6 +88,16 @@ def test_a_closed_pipe_is_no_traceback(fresh):
     os.close(write)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_while_it_starts_is_no_traceback(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("headwater.cli.app.run", interrupt)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 130
 
 
 def test_version(headwater):

@@ -119,8 +119,20 @@ def test_secrets_are_not_shown(project, shown):
     assert "db:5432/x" in said
 
 
-def test_a_url_without_a_secret_is_shown_whole():
-    assert repr(Url("sqlite:///a.db")) == "'sqlite:///a.db'"
+@pytest.mark.parametrize("text", ["sqlite:///a.db", "sqlite:////home/me@work/a.db"])
+def test_a_url_without_a_secret_is_shown_whole(text):
+    assert repr(Url(text)) == f"'{text}'"
+
+
+@pytest.mark.parametrize("password", ["s3cret", "s3/cret", "s3#cret", "s3?cret", "s3@cret"])
+def test_a_password_is_hidden_whatever_its_letters(password):
+    assert repr(Url(f"postgresql://me:{password}@db/x")) == "'postgresql://***@db/x'"
+
+
+def test_a_file_that_windows_wrote(project):
+    root = project("")
+    (root / "headwater.toml").write_bytes(b"\xef\xbb\xbfproject = 'shop'\r\n")
+    assert load_settings(root, environ={}).project == "shop"
 
 
 FILE_MISTAKES = [
@@ -148,6 +160,11 @@ FILE_MISTAKES = [
     ("[serve]\nport = true", "setting 'serve.port': give a whole number from 0 to 65535; got True"),
     ("[serve]\nport = 1.5", "setting 'serve.port': give a whole number from 0 to 65535; got 1.5"),
     ("[serve]\nhost = ''", "setting 'serve.host': give a text that is not empty; got ''"),
+    (
+        "[online]\npath = '~nobody-of-that-name/on'",
+        "setting 'online.path': give the path in full; there is no such home folder; "
+        "got '~nobody-of-that-name/on'",
+    ),
     ("[online]\npath = 3", "setting 'online.path': give a text that is not empty; got 3"),
     (
         "[engine]\nmemory_limit = 'much'",

@@ -116,6 +116,23 @@ SOURCES = [
         f"source 's': field 'schema.a': 'foo' is not a type {TYPES}",
     ),
     (
+        lambda: source(path=None, query=" "),
+        "source 's': 'query' is empty; say where the rows are",
+    ),
+    (
+        lambda: source(id=[]),
+        "source 's': 'id' is empty; give a column or several, or leave it out",
+    ),
+    (
+        lambda: source(format="sql"),
+        "source 's': format 'sql' does not go with 'path'; "
+        "give 'parquet' or 'csv' or 'delta', or leave it out",
+    ),
+    (
+        lambda: source(path=None, query="select 1", format="csv"),
+        "source 's': format 'csv' does not go with 'query'; give 'sql', or leave it out",
+    ),
+    (
         lambda: source(avail_at="x"),
         "source 's': unknown field 'avail_at'; did you mean 'available_at'?",
     ),
@@ -175,6 +192,15 @@ FEATURES = [
         lambda: feature(validation_rules=[{"rule_type": "range"}]),
         "feature 'a': validation rule: rule 'range' takes at least one of 'min' and 'max'; got []",
     ),
+    (
+        lambda: feature(validation_rules=[{3: 4}]),
+        "feature 'a': validation rule: unknown field 3",
+    ),
+    (lambda: feature(function={3: 4}), "feature 'a': function: unknown field 3"),
+    (
+        lambda: feature(window="9" * 5_000 + "d"),
+        f"feature 'a': field 'window': '{'9' * 5_000}d' {DURATION_RULE}",
+    ),
     (lambda: feature(windows="7d"), "feature 'a': unknown field 'windows'; did you mean 'window'?"),
     (
         lambda: feature(function=3),
@@ -211,6 +237,11 @@ VIEWS = [
     (
         lambda: view(features=[FEATURE, FEATURE]),
         "feature view 'v': field 'features': 'a' is declared twice",
+    ),
+    (lambda: view(features=[{3: 4}]), "feature view 'v': feature: unknown field 3"),
+    (
+        lambda: view(at="", update_frequency="daily"),
+        "feature view 'v': field 'at': '' is not a time of day; write it as '17:30'",
     ),
     (lambda: view(entity="my user"), f"feature view 'v': field 'entity': 'my user' {NAME_RULE}"),
     (
@@ -292,6 +323,15 @@ SERVICES = [
         "feature service 'm': feature reference: unknown field 'aliass'; did you mean 'alias'?",
     ),
     (
+        lambda: FeatureService("m", [{"feature": "a", 3: 4}]),
+        "feature service 'm': feature reference: unknown field 3",
+    ),
+    (
+        lambda: FeatureRef.from_dict({"feature": "a", "self": 1}),
+        "feature reference: unknown field 'self' "
+        "(fields: feature, view, version, alias, join_keys)",
+    ),
+    (
         lambda: FeatureService("m", ["a", "v:a"]),
         "feature service 'm': field 'features': two outputs are named 'a'; rename one with alias=",
     ),
@@ -327,8 +367,16 @@ RULES = [
     ),
     (
         lambda: Regex("("),
-        "validation rule: rule 'regex': '(' is not a regular expression: "
-        "missing ), unterminated subpattern at position 0",
+        "validation rule: rule 'regex': '(' is not a regular expression: missing ): (",
+    ),
+    (
+        lambda: Regex("a(?=b)"),
+        "validation rule: rule 'regex': 'a(?=b)' is not a regular expression: "
+        "invalid perl operator: (?=",
+    ),
+    (
+        lambda: Regex(3),
+        "validation rule: rule 'regex': 'pattern' must be a text; got 3",
     ),
     (
         lambda: ValidationRule("range", parameters={"mn": 1}),

@@ -84,6 +84,26 @@ def test_what_is_read_can_be_computed(text: str) -> None:
     assert compile_row(tree, [*COLUMNS])([*row.values()]) is not None
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("9" * 5_000, "does not fit int64"),
+        ("1e" + "9" * 5_000, "does not fit float64"),
+        (f"ts + interval '1 hour {'9' * 5_000} days'", "is not an INTERVAL"),
+        (f"ts + interval '{'9' * 5_000}' day", "should hold one number"),
+        (f"ts + interval '{'9' * 300} days'", "is too long"),
+    ],
+)
+def test_a_number_of_many_digits(text: str, expected: str) -> None:
+    with pytest.raises(ExpressionError, match=expected) as caught:
+        parse(text, WHERE)
+    assert len(str(caught.value)) < 250
+
+
+def test_leading_zeros_count_for_nothing() -> None:
+    assert parse("0" * 5_000 + "12", WHERE) == parse("12", WHERE)
+
+
 def test_wide_conditions_are_not_deep() -> None:
     parse(" or ".join(["a"] * 1_000), WHERE)
 

@@ -54,6 +54,13 @@ class TestLookups:
         assert (value, status) == expected
         assert time == at(T - age)
 
+    def test_the_bound_is_inside_beside_a_row_that_is_too_old(self, empty):
+        for user, age in ((1, HOUR), (2, HOUR + 1), (3, HOUR - 1)):
+            empty.put(USERS, [user], T - age, score=1.0)
+        found = empty.get("score", user_id=[1, 2, 3, 4])
+        assert found["values"]["score"] == [1.0, 0.5, 1.0, 0.5]
+        assert found["statuses"]["score"] == ["PRESENT", "OUTSIDE_MAX_AGE", "PRESENT", "NOT_FOUND"]
+
     def test_an_old_null_is_old(self, empty):
         empty.put(USERS, [1], T - HOUR - 1)
         assert empty.one("fresh_name", user_id=1) == (None, "OUTSIDE_MAX_AGE", at(T - HOUR - 1))

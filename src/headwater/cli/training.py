@@ -58,7 +58,11 @@ def training_set(
     """
     wanted = features_or_service(features or [], service)
     if explain:
-        emit(session(context).store().get_historical_features("", wanted).explain())
+        said = session(context).store().get_historical_features("", wanted).explain()
+        if as_json:
+            emit_json({"explanation": said.splitlines()})
+        else:
+            emit(said)
         return
     rows, target = _spine(spine), _target(out, force=force)
     began = time.monotonic()

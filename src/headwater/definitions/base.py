@@ -99,7 +99,7 @@ class Definition(BaseModel):
     kind: ClassVar[str] = "definition"
     positional: ClassVar[tuple[str, ...]] = ("name",)
 
-    def __init__(self, *args: Any, **fields: Any) -> None:
+    def __init__(self, /, *args: Any, **fields: Any) -> None:
         if len(args) > len(self.positional):
             raise DefinitionError(
                 f"{self.kind}: takes {len(self.positional)} positional values "
@@ -132,6 +132,13 @@ class Definition(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready fields without those left at their default."""
         return self.model_dump(mode="json", exclude_defaults=True, by_alias=True)
+
+
+def fields_of(model: type[Definition]) -> BeforeValidator:
+    """Reads a mapping as the object whose fields it holds, whatever its keys are."""
+    return BeforeValidator(
+        lambda value: model.from_dict(value) if isinstance(value, dict) else value
+    )
 
 
 def label(kind: str, data: Any) -> str:

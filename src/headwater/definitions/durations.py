@@ -17,7 +17,7 @@ UNITS = {
     "ms": 1_000,
     "us": 1,
 }
-_FORM = re.compile(r"(\d+)\s*(us|ms|s|m|h|d|w)")
+_FORM = re.compile(r"([0-9]{1,18})\s*(us|ms|s|m|h|d|w)")
 MAX_DURATION = 1_000 * 365 * UNITS["d"]
 
 

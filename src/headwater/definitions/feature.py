@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from headwater.definitions.base import Count, Definition, DType, Name, listed, plain
+from headwater.definitions.base import Count, Definition, DType, Name, fields_of, listed, plain
 from headwater.definitions.durations import Duration, format_duration, parse_duration
 from headwater.definitions.functions import FeatureFunction, FunctionRef
 from headwater.definitions.rules import ValidationRule
@@ -54,7 +54,7 @@ class Feature(Definition):
 
     name: Name
     expression: str | None = Field(default=None, min_length=1)
-    function: FunctionRef | None = None
+    function: Annotated[FunctionRef, fields_of(FunctionRef)] | None = None
     window: Window | None = None
     tail_hop: Duration | None = None
     offset: Duration | None = None
@@ -65,7 +65,9 @@ class Feature(Definition):
     description: str = ""
     owner: str | None = None
     tags: tuple[str, ...] = ()
-    validation_rules: Annotated[tuple[ValidationRule, ...], BeforeValidator(listed)] = ()
+    validation_rules: Annotated[
+        tuple[Annotated[ValidationRule, fields_of(ValidationRule)], ...], BeforeValidator(listed)
+    ] = ()
     duckdb_table: str | None = None
     duckdb_view: str | None = None
     feature_type: FeatureType | None = None

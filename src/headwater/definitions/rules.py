@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
@@ -91,11 +90,18 @@ def _check_range(given: dict[str, Any]) -> None:
 
 
 def _check_pattern(pattern: Any) -> None:
+    """Refuse what RE2 can't read, the engine that will check the values."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not isinstance(pattern, str):
+        raise ValueError(f"rule 'regex': 'pattern' must be a text; got {pattern!r}")  # noqa: TRY004
     try:
-        re.compile(pattern)
-    except (re.error, TypeError) as error:
+        pc.match_substring_regex(pa.array([""]), pattern)
+    except pa.ArrowInvalid as error:
+        reason = str(error).removeprefix("Invalid regular expression: ").splitlines()[0]
         raise ValueError(
-            f"rule 'regex': {pattern!r} is not a regular expression: {error}"
+            f"rule 'regex': {pattern!r} is not a regular expression: {reason}"
         ) from None
 
 

@@ -80,7 +80,7 @@ def parse_ref(value: Any) -> FeatureRef:
     if isinstance(value, FeatureRef):
         return value
     if isinstance(value, dict):
-        return FeatureRef(**value)
+        return FeatureRef.from_dict(value)
     if isinstance(value, str):
         return FeatureRef(value)
     raise DefinitionError(

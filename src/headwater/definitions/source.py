@@ -10,7 +10,18 @@ from pydantic import Field, model_validator
 from headwater.definitions.base import Definition, DType, Name, Texts
 
 Format = Literal["parquet", "csv", "delta", "duckdb", "sql"]
+_FORMATS: dict[str, tuple[Format, ...]] = {
+    "path": ("parquet", "csv", "delta"),
+    "table": ("duckdb",),
+    "query": ("sql",),
+}
 _SUFFIXES: dict[str, Format] = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
+
+
+def _format_of(path: str) -> Format:
+    """A path without a known ending is the folder of a Delta table."""
+    known = (fmt for ending, fmt in _SUFFIXES.items() if path.lower().endswith(ending))
+    return next(known, "delta")
 
 
 class Source(Definition):
@@ -78,6 +89,18 @@ class Source(Definition):
             raise ValueError("'database' goes with 'table' or 'query', not with 'path'")
         if self.path is not None and not (self.paths and all(self.paths)):
             raise ValueError("'path' is empty; give a file, a glob or a Delta table's folder")
+        for place in ("table", "query"):
+            text = getattr(self, place)
+            if text is not None and not text.strip():
+                raise ValueError(f"'{place}' is empty; say where the rows are")
+        if self.id is not None and not (self.id_columns and all(self.id_columns)):
+            raise ValueError("'id' is empty; give a column or several, or leave it out")
+        fitting = _FORMATS[places[0]]
+        if self.format is not None and self.format not in fitting:
+            raise ValueError(
+                f"format '{self.format}' does not go with '{places[0]}'; "
+                f"give {' or '.join(map(repr, fitting))}, or leave it out"
+            )
         self.resolved_format()
         return self
 
@@ -101,9 +124,7 @@ class Source(Definition):
             return "duckdb"
         if self.query is not None:
             return "sql"
-        found = {fmt for path in self.paths for end, fmt in _SUFFIXES.items() if path.endswith(end)}
-        if any(not path.endswith(tuple(_SUFFIXES)) for path in self.paths):
-            found.add("delta")
+        found = {_format_of(path) for path in self.paths}
         if len(found) != 1:
             raise ValueError("the paths have endings of several formats; give 'format'")
         return found.pop()

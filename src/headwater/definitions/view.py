@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from headwater.definitions.base import Definition, Name, check_name, listed, shown
+from headwater.definitions.base import Definition, Name, check_name, fields_of, listed, shown
 from headwater.definitions.durations import Duration, format_duration
 from headwater.definitions.entity import Entity
 from headwater.definitions.feature import Feature
@@ -85,7 +85,9 @@ class FeatureView(Definition):
     name: Name
     entity: _OfEntity = None
     source: _OfSource = None
-    features: Annotated[tuple[Feature, ...], BeforeValidator(listed)] = Field(min_length=1)
+    features: Annotated[
+        tuple[Annotated[Feature, fields_of(Feature)], ...], BeforeValidator(listed)
+    ] = Field(min_length=1)
     ttl: Duration | None = None
     update_frequency: Frequency = REAL_TIME
     at: str | None = None
@@ -133,7 +135,8 @@ class FeatureView(Definition):
     @field_validator("at")
     @classmethod
     def _clock(cls, value: str | None) -> str | None:
-        parse_clock(value or "00:00")
+        if value is not None:
+            parse_clock(value)
         return value
 
     @field_validator("timezone")

@@ -9,11 +9,12 @@ from sqlglot import exp
 
 from headwater.expressions.intervals import shift
 from headwater.expressions.lowering import call_function, cast, extract, negate
-from headwater.expressions.refusal import Refused, refuse_name, refuse_node
+from headwater.expressions.refusal import Refused, refuse_name, refuse_node, shortened
 from headwater.expressions.tree import Aggregate, Call, Case, Column, Literal, Node
 from headwater.expressions.walk import children
 
 INT64_MAX = 2**63 - 1
+MOST_DIGITS = len(str(INT64_MAX))
 TYPES = {
     "BOOLEAN": "bool",
     "INT": "int32",
@@ -117,15 +118,17 @@ class Converter:
         if found.args["is_string"]:
             return Literal(text, "string")
         if text.isdigit():
-            value = int(text)
-            if value > INT64_MAX:
+            digits = text.lstrip("0") or "0"
+            # by length first: Python itself refuses to read an integer of thousands of digits
+            if len(digits) > MOST_DIGITS or int(digits) > INT64_MAX:
                 raise Refused(
-                    f"the integer {text} does not fit int64; write {text}.0 for a float64"
+                    f"the integer {shortened(text)} does not fit int64; "
+                    f"write {shortened(text)}.0 for a float64"
                 )
-            return Literal(value, "int64")
+            return Literal(int(digits), "int64")
         number = float(text)
         if number in (float("inf"), float("-inf")):
-            raise Refused(f"the number {text} does not fit float64")
+            raise Refused(f"the number {shortened(text)} does not fit float64")
         return Literal(number, "float64")
 
     def null(self, _: Any) -> Node:

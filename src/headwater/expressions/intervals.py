@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 from headwater.expressions.functions.times import SIZES
-from headwater.expressions.refusal import Refused
+from headwater.expressions.refusal import Refused, shortened
 from headwater.expressions.tree import Call, Literal, Node
 
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -33,8 +33,10 @@ _SHORT = {
     "dayofmonth": "day",
     "weekofyear": "week",
 }
-_PIECE = re.compile(r"\s*([-+]?\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
-_NUMBER = re.compile(r"\s*[-+]?\d+(?:\.\d+)?\s*")
+# as many digits as a float64 has at most, since that is how errors show the number
+_AMOUNT = r"[-+]?[0-9]{1,300}(?:\.[0-9]{1,300})?"
+_PIECE = re.compile(rf"\s*({_AMOUNT})\s*([A-Za-z]+)\s*")
+_NUMBER = re.compile(rf"\s*{_AMOUNT}\s*")
 
 
 def part_name(word: str) -> str:
@@ -56,11 +58,11 @@ def shift(moment: Node, amount: Node | str, unit: str | None, *, minus: bool) ->
         return moment
     if unit is None:
         raise Refused("an INTERVAL needs a unit, as in INTERVAL (n) DAY")
+    if isinstance(amount, Literal) and amount.dtype == "int64" and isinstance(amount.value, int):
+        return _constant(moment, Fraction(-amount.value if minus else amount.value), unit)
     name, size = _unit(unit)
     if minus:
         size = -size
-    if isinstance(amount, Literal) and isinstance(amount.value, int):
-        return Call(name, (moment, Literal(amount.value * size, "int64")))
     steps = amount if size == 1 else Call("multiply", (amount, Literal(size, "int64")))
     return Call(name, (moment, steps))
 
@@ -79,11 +81,13 @@ def _unit(word: str) -> tuple[str, int]:
 def _pieces(text: str, unit: str | None) -> list[tuple[Fraction, str]]:
     if unit is not None:
         if _NUMBER.fullmatch(text) is None:
-            raise Refused(f"INTERVAL '{text}' {unit} should hold one number")
+            raise Refused(f"INTERVAL '{shortened(text)}' {unit} should hold one number")
         return [(Fraction(text.strip()), unit)]
     found = _PIECE.findall(text)
     if not found or _PIECE.sub("", text):
-        raise Refused(f"'{text}' is not an INTERVAL; one looks like '36 hours' or '1 day 6 hours'")
+        raise Refused(
+            f"'{shortened(text)}' is not an INTERVAL; one looks like '36 hours' or '1 day 6 hours'"
+        )
     return [(Fraction(number), name) for number, name in found]
 
 

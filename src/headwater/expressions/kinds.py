@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from headwater.definitions.feature import Feature
+from headwater.definitions.source import Source
 from headwater.definitions.types import FLOATS, INTEGERS, NUMBERS
 from headwater.errors import ComputeError, DefinitionError
 from headwater.expressions.analyzed import AnalyzedFeature, Kind
@@ -16,6 +17,7 @@ from headwater.expressions.tree import Aggregate, Cast, Column, Literal, Node
 from headwater.expressions.types import resolve, type_of
 from headwater.expressions.walk import (
     aggregates_of,
+    children,
     columns_of,
     replace,
     sequence_calls_of,
@@ -84,39 +86,16 @@ def _inline(draft: Draft, tree: Node, known: Mapping[str, AnalyzedFeature]) -> N
 
 
 def _kind(draft: Draft, feature: Feature, tree: Node | None) -> Kind:
-    where = draft.where(feature.name)
     if tree is None:
-        assert feature.function is not None  # noqa: S101
-        if draft.source is None:
-            raise DefinitionError(
-                f"{where}: a Python function computes from the rows of a source; "
-                f"view '{draft.view.name}' has none"
-            )
-        outside = [n for n in feature.function.inputs if n not in draft.schema]
-        if outside:
-            raise DefinitionError(
-                f"{draft.where(feature.name, 'function')}: input '{outside[0]}' is no column of "
-                f"source '{draft.source.name}'{hint(outside[0], draft.schema)}"
-            )
-        return "sequence" if feature.function.mode == "sequence" else "lookup"
-    aggregates, sequences = aggregates_of(tree), sequence_calls_of(tree)
-    names = columns_of(tree)
-    columns = [name for name in names if name in draft.schema]
-    features = [name for name in names if name not in draft.schema]
+        return _function(draft, feature)
     if feature.window is not None:
         return _windowed(draft, feature, tree)
-    if feature.rows is not None or sequences:
-        if uses(tree, "as_of"):
-            raise DefinitionError(
-                f"{where}: as_of() can't stand in a sequence; use it in another feature that reads "
-                "this one"
-            )
-        if features:
-            raise DefinitionError(
-                f"{where}: '{features[0]}' is no column of the source; a sequence feature reads "
-                "columns and row-level features of its own view"
-            )
+    where = draft.where(feature.name)
+    columns, features = _split(draft, columns_of(tree))
+    if feature.rows is not None or sequence_calls_of(tree):
+        _check_sequence(tree, features, where)
         return "sequence"
+    aggregates = aggregates_of(tree)
     if aggregates:
         raise DefinitionError(
             f"{where}: aggregate '{aggregates[0].name}' needs a frame; give window='7d' (or "
@@ -131,6 +110,42 @@ def _kind(draft: Draft, feature: Feature, tree: Node | None) -> Kind:
         return "derived"
     _check_as_of(draft, tree, where)
     return "lookup"
+
+
+def _split(draft: Draft, names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The names of columns of the source, and the others, which are features."""
+    given = list(names)
+    columns = [name for name in given if name in draft.schema]
+    return columns, [name for name in given if name not in draft.schema]
+
+
+def _function(draft: Draft, feature: Feature) -> Kind:
+    assert feature.function is not None  # noqa: S101
+    if draft.source is None:
+        raise DefinitionError(
+            f"{draft.where(feature.name)}: a Python function computes from the rows of a source; "
+            f"view '{draft.view.name}' has none"
+        )
+    _, outside = _split(draft, feature.function.inputs)
+    if outside:
+        raise DefinitionError(
+            f"{draft.where(feature.name, 'function')}: input '{outside[0]}' is no column of "
+            f"source '{draft.source.name}'{hint(outside[0], draft.schema)}"
+        )
+    return "sequence" if feature.function.mode == "sequence" else "lookup"
+
+
+def _check_sequence(tree: Node, features: list[str], where: str) -> None:
+    if uses(tree, "as_of"):
+        raise DefinitionError(
+            f"{where}: as_of() can't stand in a sequence; use it in another feature that reads "
+            "this one"
+        )
+    if features:
+        raise DefinitionError(
+            f"{where}: '{features[0]}' is no column of the source; a sequence feature reads "
+            "columns and row-level features of its own view"
+        )
 
 
 def _check_as_of(draft: Draft, tree: Node, where: str) -> None:
@@ -162,11 +177,7 @@ def _has_windows(draft: Draft) -> bool:
     return any(feature.window is not None for feature in draft.view.features)
 
 
-def _windowed(
-    draft: Draft,
-    feature: Feature,
-    tree: Node,
-) -> Kind:
+def _windowed(draft: Draft, feature: Feature, tree: Node) -> Kind:
     where = draft.where(feature.name)
     if draft.source is None:
         raise DefinitionError(
@@ -179,32 +190,34 @@ def _windowed(
         raise DefinitionError(
             f"{where}: 'window' is given, but the expression holds no aggregate such as sum(...)"
         )
-    outside = columns_of(_without_aggregates(tree))
-    stray = [name for name in outside if name in draft.schema]
-    if stray:
+    columns, features = _split(draft, columns_of(_without_aggregates(tree)))
+    if columns:
         raise DefinitionError(
-            f"{where}: column '{stray[0]}' stands outside an aggregate; a window has many rows"
+            f"{where}: column '{columns[0]}' stands outside an aggregate; a window has many rows"
         )
-    if outside:
+    if features:
         raise DefinitionError(
-            f"{where}: mixes an aggregate with the feature '{outside[0]}'; name the aggregate as a "
-            "feature of its own, then combine the two in a feature without 'window'"
+            f"{where}: mixes an aggregate with the feature '{features[0]}'; name the aggregate as "
+            "a feature of its own, then combine the two in a feature without 'window'"
         )
     for aggregate in aggregates_of(tree):
-        inner = [n for part in (*aggregate.args, aggregate.where) if part for n in columns_of(part)]
-        alien = [name for name in inner if name not in draft.schema]
-        if alien:
+        _check_aggregate(draft, draft.source, aggregate, where)
+    return "windowed"
+
+
+def _check_aggregate(draft: Draft, source: Source, aggregate: Aggregate, where: str) -> None:
+    """What an aggregate works on are rows of the source."""
+    for part in children(aggregate):
+        _, features = _split(draft, columns_of(part))
+        if features:
             raise DefinitionError(
-                f"{where}: '{alien[0]}' inside an aggregate is no column of source "
-                f"'{draft.source.name}'{hint(alien[0], draft.schema)}"
+                f"{where}: '{features[0]}' inside an aggregate is no column of source "
+                f"'{source.name}'{hint(features[0], draft.schema)}"
             )
-        if any(
-            part is not None and uses(part, "as_of") for part in (*aggregate.args, aggregate.where)
-        ):
+        if uses(part, "as_of"):
             raise DefinitionError(
                 f"{where}: as_of() can't stand inside an aggregate; use it outside"
             )
-    return "windowed"
 
 
 def _without_aggregates(tree: Node) -> Node:

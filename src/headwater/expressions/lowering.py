@@ -45,9 +45,9 @@ def time_literal(text: str, dtype: str) -> Literal:
         if dtype == "date":
             return Literal((date.fromisoformat(text) - date(1970, 1, 1)).days, dtype)
         moment = datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-        return Literal(microseconds(moment), dtype)
-    except ValueError:
+        utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return Literal(microseconds(utc), dtype)
+    except (ValueError, OverflowError):
         form = "2024-01-31" if dtype == "date" else "2024-01-31 23:59:59.5"
         raise Refused(f"'{text}' is not a {dtype}; write it as '{form}'") from None
 

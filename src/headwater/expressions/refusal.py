@@ -89,6 +89,7 @@ FORBIDDEN = {
     "date": "write CAST(x AS DATE)",
     "timestamp": "write CAST(x AS TIMESTAMP)",
 }
+_SHOWN = 60
 _KEYWORDS = ("count_if", "median", "as_of", "if", "date_part", "extract")
 
 
@@ -108,6 +109,12 @@ def refuse_name(name: str) -> Refused:
 _REASONS: tuple[tuple[type[Any], str], ...] = (
     (exp.Window, "OVER (...) is not allowed; use window= or rows= of the feature, or lag(x)"),
     (exp.Query, "a query is not an expression; write only the value"),
+    (exp.Exists, "EXISTS is not allowed; a feature of another source is read by its name"),
+    (exp.SimilarTo, "SIMILAR TO is not allowed; write regexp_full_match(x, 'pattern')"),
+    (exp.Glob, "GLOB is not allowed; write x LIKE 'pattern' or regexp_full_match(x, 'pattern')"),
+    (exp.StartsWith, "'^@' is not allowed; write starts_with(x, 'prefix')"),
+    (exp.Abs, "'@' is not allowed; write abs(x)"),
+    (exp.Concat, "two texts stand side by side; join them by ||"),
     (exp.Star, "'*' stands only in count(*)"),
     (exp.Interval, "an INTERVAL can only be added to or subtracted from a time"),
     (exp.WithinGroup, "WITHIN GROUP is not allowed; write quantile_cont(x, 0.5)"),
@@ -132,5 +139,9 @@ def refuse_node(found: Any) -> Refused:
     for kind, reason in _REASONS:
         if isinstance(found, kind):
             return Refused(reason)
-    text = found.sql("duckdb")
-    return Refused(f"'{text[:60]}' is not allowed in an expression")
+    return Refused(f"'{shortened(found.sql('duckdb'))}' is not allowed in an expression")
+
+
+def shortened(text: str) -> str:
+    """A piece of an expression as an error quotes it."""
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

@@ -355,7 +355,17 @@ def _delta_table(source: Source, path: Path) -> DeltaTable:
     except DeltaError as error:
         raise SourceError(
             f"source '{source.name}': field 'path': '{path}': {first_line(error)}"
+            f"{_why_delta(source)}"
         ) from None
+
+
+def _why_delta(source: Source) -> str:
+    if source.format is not None:
+        return ""
+    return (
+        " (a path that ends in neither .parquet nor .csv is read as a Delta table's folder, "
+        "unless 'format' says otherwise)"
+    )
 
 
 def _database(source: Source, base: Path) -> Path:

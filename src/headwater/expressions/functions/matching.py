@@ -66,6 +66,13 @@ def check_regex(pattern: str) -> None:
     except pa.ArrowInvalid as error:
         reason = str(error).removeprefix("Invalid regular expression: ").splitlines()[0]
         raise ExpressionError(f"'{pattern}' is not a regular expression: {reason}") from None
+    try:
+        regexp_full_match("", pattern)
+    except pa.ArrowInvalid:
+        # the quotation would take in what is put around the pattern
+        raise ExpressionError(
+            f"'{pattern}' is not a regular expression: its \\Q has no \\E"
+        ) from None
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,125 @@
+"""The edges of time by hand, a microsecond to each side, however the facts are read (C3, C5-C9).
+
+One key is looked up in the files, a composite one is joined in SQL: each edge stands in both. Every
+time is asked for alone, since the earliest time of a spine decides which rows are read at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from headwater import Entity, Feature, FeatureStore, Source
+from store import shop
+from store.shop import DAY, HOUR, day, event
+
+PAIR = Entity("pair", join_keys={"user_id": "string", "kind": "string"})
+LAST = [Feature("last_items", "items")]
+COUNT = [Feature("events_1d", "count(*)", window="1d")]
+FACTS = Source(
+    "facts", path="events*.parquet", event_time="event_time", available_at="known", id="event_id"
+)
+
+pytestmark = pytest.mark.parametrize("entity", [shop.USER, PAIR], ids=["one key", "two keys"])
+
+
+@pytest.fixture
+def ask(make, entity):
+    """The value of the only feature of a view over these rows, at each time."""
+
+    def asked(rows: Sequence[Any], features: Sequence[Feature], times: Sequence[int], **view: Any):
+        store: FeatureStore = make(rows)
+        store.apply([shop.view("v", features, entity=entity, **view)])
+        return [_one(store, features[0].name, time) for time in times]
+
+    return asked
+
+
+def _one(store: FeatureStore, name: str, time: int) -> Any:
+    spine = shop.spine(["a"], [time], kind=["view"])
+    return store.get_historical_features(spine, [name]).to_arrow()[name][0].as_py()
+
+
+def around(time: int) -> list[int]:
+    return [time - 1, time, time + 1]
+
+
+def test_a_lookup_sees_the_row_of_its_own_instant(ask):
+    assert ask([event("a", day(1), items=7)], LAST, around(day(1))) == [None, 7, 7]
+
+
+def test_the_bound_of_a_ttl_is_inside(ask):
+    found = ask([event("a", day(1), items=7)], LAST, around(day(1) + HOUR), ttl="1h")
+    assert found == [7, 7, None]
+
+
+def test_an_age_counts_from_the_time_of_reading_and_not_from_the_tick(ask):
+    row = event("a", day(0, 12), items=7)
+    times = around(day(2, 6))
+    assert ask([row], LAST, times, ttl="42h", update_frequency="daily") == [7, 7, None]
+
+
+def test_a_row_is_used_from_the_instant_at_which_it_is_known(ask):
+    row = event("a", day(1), items=7, known=day(2))
+    assert ask([row], LAST, around(day(2))) == [None, 7, 7]
+
+
+def test_a_version_is_replaced_at_the_instant_at_which_the_next_is_known(ask):
+    rows = [
+        event("a", day(1), items=7, event_id="e"),
+        event("a", day(0), items=8, known=day(2), event_id="e"),
+    ]
+    assert ask(rows, LAST, around(day(2)), source=FACTS) == [7, 8, 8]
+
+
+def test_a_window_begins_with_its_left_edge_and_ends_before_its_right_one(ask):
+    row = event("a", day(1))
+    assert ask([row], COUNT, [*around(day(1)), *around(day(2))]) == [0, 0, 1, 1, 1, 0]
+
+
+def test_a_window_with_an_offset(ask):
+    moved = [Feature("events_1d", "count(*)", window="1d", offset="2h")]
+    times = [*around(day(1, 2)), *around(day(2, 2))]
+    assert ask([event("a", day(1))], moved, times) == [0, 0, 1, 1, 1, 0]
+
+
+def test_a_window_whose_left_edge_is_rounded_down(ask):
+    rounded = [Feature("events_1d", "count(*)", window="1d", tail_hop="6h")]
+    assert ask([event("a", day(1))], rounded, around(day(2, 6))) == [1, 0, 0]
+
+
+def test_a_late_row_counts_in_a_window_once_it_is_known(ask):
+    row = event("a", day(1), known=day(1, 5))
+    assert ask([row], COUNT, around(day(1, 5))) == [0, 1, 1]
+
+
+def test_a_tick_is_seen_once_its_delay_has_passed(ask):
+    row = event("a", day(0, 23), items=7)
+    times = around(day(1) + 2 * HOUR)
+    assert ask([row], LAST, times, update_frequency="daily", data_delay="2h") == [None, 7, 7]
+
+
+@pytest.mark.parametrize(("late", "expected"), [(0, 7), (1, None)])
+def test_what_is_known_within_the_delay_belongs_to_the_tick(ask, late, expected):
+    row = event("a", day(0, 23), items=7, known=day(1, 2, late))
+    found = ask([row], LAST, [day(1, 3)], update_frequency="daily", data_delay="2h")
+    assert found == [expected]
+
+
+@pytest.mark.parametrize(("late", "expected"), [(0, 8), (1, 7)])
+def test_a_version_that_is_known_within_the_delay_belongs_to_the_tick(ask, late, expected):
+    rows = [
+        event("a", day(0, 12), items=7, event_id="e"),
+        event("a", day(0, 13), items=8, known=day(1, 2, late), event_id="e"),
+    ]
+    given = {"update_frequency": "daily", "data_delay": "2h", "source": FACTS}
+    assert ask(rows, LAST, [day(1, 3)], **given) == [expected]
+
+
+def test_a_weekly_tick_is_a_monday(ask):
+    row = event("a", day(0), items=7)  # a Monday
+    assert day(0) % (7 * DAY) == 4 * DAY
+    assert ask([row], LAST, around(day(0)), update_frequency="weekly") == [None, 7, 7]
+    assert ask([row], LAST, [day(3)], update_frequency="weekly") == [7]
