@@ -18,16 +18,19 @@ from headwater.errors import (
 )
 from headwater.serving import app as app_module
 from headwater.serving import body as body_module
-from headwater.serving.app import Limits, ServingApp
+from headwater.serving import endpoint as endpoint_module
+from headwater.serving.app import ServingApp
 from headwater.serving.body import Body
 from headwater.serving.catalogue import Reference
+from headwater.serving.endpoint import Limits
 from headwater.serving.live import DOCUMENT
 from headwater.serving.problem import Problem
 from headwater.serving.statuses import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT
 from serving.client import FEATURES, call, get, post
 from serving.world import PROJECT, USERS, T, at
 
-SOURCE = "".join(Path(m.__file__).read_text() for m in (app_module, body_module))
+MODULES = (app_module, body_module, endpoint_module)
+SOURCE = "".join(Path(m.__file__).read_text() for m in MODULES)
 NEVER = "1970-01-01T00:00:00Z"
 
 
@@ -87,6 +90,23 @@ class TestAnswer:
         many = ask(app, "age", "clicks", "spend_per_click", entities={"user_id": [1, 99] * 10})
         for one, ten in zip(few["results"], many.json()["results"], strict=True):
             assert {part: column * 10 for part, column in one.items()} == ten
+
+    @pytest.mark.parametrize("count", [1, 3, 5, 30])
+    @pytest.mark.parametrize(
+        "features",
+        [
+            ("spend", "clicks"),
+            ("name", "spend", "age@0.9.0", "score"),
+            ("score", "spend_per_click", "spend", "clicks_by_age"),
+        ],
+    )
+    def test_it_says_what_a_read_in_the_process_says(self, app, world, features, count):
+        world.put(USERS, [4], T)
+        users = ([1, 2, 4, 99, None] * count)[:count]
+        read = world.get(*features, user_id=users)
+        results = ask(app, *features, entities={"user_id": users}).json()["results"][1:]
+        assert [r["values"] for r in results] == [read["values"][f] for f in read["versions"]]
+        assert [r["statuses"] for r in results] == list(read["statuses"].values())
 
     def test_every_type(self, app):
         names = [c.name for c in USERS.columns]
@@ -339,8 +359,8 @@ class TestMistakes:
 
 
 class TestPages:
-    def test_health(self, app, unapplied_app):
-        for one in (app, unapplied_app):
+    def test_health(self, app, unapplied):
+        for one in (app, application(unapplied)):
             found = get(one, "/health")
             assert (found.status, found.json()) == (200, {"status": "ok"})
 
@@ -355,8 +375,8 @@ class TestPages:
         assert found.status == 200
         assert found.json()["problem"].startswith("the serving catalogue is damaged")
 
-    def test_not_ready(self, unapplied_app):
-        detail = problem(get(unapplied_app, "/ready"), 503, "Not ready")
+    def test_not_ready(self, unapplied):
+        detail = problem(get(application(unapplied), "/ready"), 503, "Not ready")
         assert detail.startswith("no features are applied yet")
 
     def test_not_ready_without_store(self, app, world, monkeypatch):
@@ -420,12 +440,3 @@ async def test_a_websocket_is_closed(app):
 
     await app({"type": "websocket", "path": "/"}, None, send)
     assert sent == [{"type": "websocket.close", "code": 1000}]
-
-
-@pytest.fixture
-def unapplied_app(tmp_path):
-    from serving.world import make
-
-    found = make(tmp_path / "unapplied", None)
-    yield application(found)
-    found.store.close()

@@ -154,7 +154,7 @@ def test_lines_of_json(world, tmp_path):
     for user in (1, 4):
         post(app, {"features": ["score", "joined"], "entities": {"user_id": [user, None]}})
     post(app, {"features": ["unknown"], "entities": {"user_id": [1]}})
-    app._recorder.close()
+    app.close()
     [file] = (tmp_path / "log").iterdir()
     first, second = (json.loads(line) for line in file.read_text().splitlines())
     assert first == {

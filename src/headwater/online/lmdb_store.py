@@ -50,6 +50,8 @@ class LmdbStore:
     a crash of the machine (not of the process) may lose the latest or damage the files.
     """
 
+    is_local = True
+
     def __init__(self, path: str | Path, *, map_size: int = _MAP_SIZE, sync: bool = True) -> None:
         self._env: Environment = environment(Path(path), map_size, sync=sync)
         self._prefixes: dict[tuple[str, str], Prefix] = {}

@@ -47,6 +47,9 @@ class OnlineStore(Protocol):
     connection. Every method raises StoreError when the store can't be reached.
     """
 
+    is_local: bool
+    """Whether `read` waits for no network, so that an event loop may call it."""
+
     def read(self, project: str, reads: Reads, ticks_of: Sequence[str] = ()) -> tuple[Rows, Ticks]:
         """Read rows of many revisions and the published ticks of some, in one transaction.
 

@@ -15,23 +15,23 @@ from typing import Any
 
 import msgspec
 
-from headwater.errors import HeadwaterError, RequestError
+from headwater.errors import HeadwaterError
 from headwater.online.store import OnlineStore
-from headwater.serving.body import read_body
+from headwater.serving.endpoint import Endpoint, Limits, too_large
 from headwater.serving.hints import hint_for, shown
 from headwater.serving.live import REFRESH
-from headwater.serving.plan import Plan
 from headwater.serving.problem import Problem, problem_of
 from headwater.serving.proxy import PREFIX, Proxy
-from headwater.serving.reader import OnlineReader, same_length
+from headwater.serving.reader import OnlineReader
 from headwater.serving.recorder import Recorder
-from headwater.serving.wire import render
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Answer = tuple[int, bytes, bytes]
+Answer = tuple[int, bytes, Sequence[bytes]]
+"""Status, media type, the parts of the content."""
+Headers = Sequence[tuple[bytes, bytes]]
 
 FEATURES = "/get-online-features"
 OPENAPI = "/openapi.json"
@@ -46,19 +46,9 @@ _PAGE_POLICY = (
         b"connect-src 'self'; frame-ancestors 'none'"
     ),
 )
-_ECHOED = {type(None), bool, int, float, str}
-_INT_LIMIT = 2**63
 
 _log = logging.getLogger(__name__)
 _json = msgspec.json.Encoder().encode
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one request may ask for: bytes of its body, rows, and values (rows times features)."""
-
-    body: int = 4 * 1024**2
-    rows: int = 10_000
-    values: int = 1_000_000
 
 
 class ServingApp:
@@ -87,12 +77,12 @@ class ServingApp:
         self._refresh = refresh
         self._store: OnlineStore | None = None
         self._reader: OnlineReader | None = None
-        self._recorder: Recorder | None = None
+        self._endpoint: Endpoint | None = None
         self._gets: Mapping[str, Callable[[], Answer]] = {
             "/health": _health,
             "/ready": self._ready,
-            OPENAPI: lambda: (200, JSON, (_STATIC / "openapi.json").read_bytes()),
-            "/docs": lambda: (200, HTML, (_STATIC / "docs.html").read_bytes()),
+            OPENAPI: lambda: (200, JSON, [(_STATIC / "openapi.json").read_bytes()]),
+            "/docs": lambda: (200, HTML, [(_STATIC / "docs.html").read_bytes()]),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,15 +97,23 @@ class ServingApp:
         """Open the store. Raises ConfigError or StoreError where that can't be done."""
         self._store = self._open_store()
         self._reader = OnlineReader(self._store, self._project, refresh=self._refresh)
-        if self._open_recorder is not None:
-            self._recorder = self._open_recorder()
+        recorder = None if self._open_recorder is None else self._open_recorder()
+        self._endpoint = Endpoint(self._store, self._reader, self._limits, recorder)
 
     def close(self) -> None:
         """Write what is still to be recorded, and close the store."""
-        if self._recorder is not None:
-            self._recorder.close()
+        if self._endpoint is not None:
+            self._endpoint.close()
         if self._store is not None:
             self._store.close()
+
+    def answer(self, body: bytes) -> Answer | None:
+        """What POST /get-online-features answers; None where that takes more than a moment."""
+        try:
+            content = self._opened().at_once(body)
+        except Exception as error:  # noqa: BLE001 (nothing of a crash leaves the server)
+            return _answer_to(error)
+        return None if content is None else (200, JSON, content)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -130,35 +128,30 @@ class ServingApp:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        extra: Sequence[tuple[bytes, bytes]] = ()
+        answer: Answer
         try:
             if scope["path"] == FEATURES and scope["method"] == "POST":
                 body = await self._body(scope, receive)
                 if body is None:
                     return  # the caller has gone
-                answer = 200, JSON, await self._features(body)
+                answer = 200, JSON, await self._opened().answer(body)
             elif self._control is not None and await self._forwarded(scope, receive, send):
                 return
             else:
                 answer = self._get(scope["method"], scope["path"])
-        except Problem as problem:
-            answer = problem.status, PROBLEM, problem.render()
-        except HeadwaterError as error:
-            answer = error.status, PROBLEM, problem_of(error).render()
         except asyncio.CancelledError:  # the time to stop in peace is over
-            answer = 503, PROBLEM, Problem(503, "Stopping", "the server is stopping").render()
-        except Exception:  # noqa: BLE001 (the last resort: nothing of a crash leaves the server)
-            answer = _crashed()
-        status, media, content = answer
-        if status != 200 or media is HTML:
-            extra = _headers_of(status, media, scope["path"])
-        headers = [
-            (b"content-type", media),
-            (b"content-length", b"%d" % len(content)),
-            *extra,
-        ]
+            answer = 503, PROBLEM, [Problem(503, "Stopping", "the server is stopping").render()]
+        except Exception as error:  # noqa: BLE001 (nothing of a crash leaves the server)
+            answer = _answer_to(error)
+        status, _, content = answer
+        headers = headers_of(answer, scope["path"])
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await send({"type": "http.response.body", "body": b"".join(content)})
+
+    def _opened(self) -> Endpoint:
+        if self._endpoint is None:
+            raise RuntimeError("the application was not opened")
+        return self._endpoint
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
         """The whole body; None where the caller went away before it was here."""
@@ -175,7 +168,7 @@ class ServingApp:
         if message["type"] == "http.disconnect":
             return None
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         return body if len(parts) == 1 else b"".join(parts)
 
     async def _forwarded(self, scope: Scope, receive: Receive, send: Send) -> bool:
@@ -192,34 +185,6 @@ class ServingApp:
                     raise
                 return False  # this process describes its own part
         return True
-
-    async def _features(self, body: bytes) -> bytes:
-        request = read_body(body)
-        reader = self._reader
-        if reader is None:
-            raise RuntimeError("the application was not opened")
-        service = request.feature_service
-        plan = reader.plan(request.features, service, full_feature_names=request.full_feature_names)
-        columns, count = same_length(request.entities)
-        self._check_size(plan, count)
-        if len(columns) > len(plan.columns):
-            _check_echoed(plan, columns)
-        response = await reader.read_async(plan, columns, count)
-        if self._recorder is not None:
-            self._recorder.offer(response, service)
-        return render(response, versions=request.include_feature_view_version_metadata)
-
-    def _check_size(self, plan: Plan, count: int) -> None:
-        limits, features = self._limits, len(plan.outputs)
-        if count > limits.rows:
-            raise RequestError(
-                f"the request has {count} rows, {limits.rows} at the most; send several requests"
-            )
-        if count * features > limits.values:
-            raise RequestError(
-                f"the request asks for {count} rows of {features} features, {limits.values} values "
-                "at the most; send several requests"
-            )
 
     def _get(self, method: str, path: str) -> Answer:
         known = (*self._gets, FEATURES)
@@ -240,54 +205,48 @@ class ServingApp:
         found = {"status": "ready", "project": self._project, "generation": snapshot.generation}
         if self._reader.live.problem is not None:
             found["problem"] = self._reader.live.problem
-        return 200, JSON, _json(found)
+        return 200, JSON, [_json(found)]
 
 
 def _health() -> Answer:
-    return 200, JSON, b'{"status":"ok"}'
+    return 200, JSON, [b'{"status":"ok"}']
 
 
 def _allowed(path: str) -> str:
     return "POST" if path == FEATURES else "GET, HEAD"
 
 
-def _headers_of(status: int, media: bytes, path: str) -> Sequence[tuple[bytes, bytes]]:
+def headers_of(answer: Answer, path: str) -> Headers:
+    """The headers of an answer to a request for `path`."""
+    status, media, content = answer
+    headers = [(b"content-type", media), (b"content-length", b"%d" % sum(map(len, content)))]
     if status == 405:
-        return ((b"allow", _allowed(path).encode()),)
-    if status == 503:
-        return ((b"retry-after", b"1"),)
-    return (_PAGE_POLICY,) if media is HTML else ()
+        headers.append((b"allow", _allowed(path).encode()))
+    elif status == 503:
+        headers.append((b"retry-after", b"1"))
+    elif media is HTML:
+        headers.append(_PAGE_POLICY)
+    return headers
+
+
+def _answer_to(error: Exception) -> Answer:
+    """The answer that tells what went wrong, called where the error is being handled."""
+    if isinstance(error, HeadwaterError):
+        return error.status, PROBLEM, [problem_of(error).render()]
+    if isinstance(error, Problem):
+        return error.status, PROBLEM, [error.render()]
+    return _crashed()
 
 
 def _crashed() -> Answer:
     mark = secrets.token_hex(4)
     _log.exception("a request failed, error %s", mark)
     detail = f"the server failed to answer; its log tells more under error {mark}"
-    return 500, PROBLEM, Problem(500, HeadwaterError.title, detail).render()
+    return 500, PROBLEM, [Problem(500, HeadwaterError.title, detail).render()]
 
 
 def _refuse_length(scope: Scope, limit: int) -> None:
     """A body that says itself that it is too long need not be read."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value[:20]) > limit:
-            raise _too_large(limit)
-
-
-def _too_large(limit: int) -> Problem:
-    return Problem(
-        413, "Body too large", f"the body is longer than {limit} bytes; send several requests"
-    )
-
-
-def _check_echoed(plan: Plan, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Columns that no feature needs are answered as given: they have to be plain JSON values."""
-    for name, values in columns.items():
-        if name in plan.columns:
-            continue
-        for row, value in enumerate(values):
-            is_whole = type(value) is int
-            if type(value) not in _ECHOED or (is_whole and not -_INT_LIMIT <= value < _INT_LIMIT):
-                raise RequestError(
-                    f"column '{shown(name)}', row {row}: expected a text, a number, true, false "
-                    "or null"
-                )
+            raise too_large(limit)

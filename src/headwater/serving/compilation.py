@@ -134,6 +134,7 @@ class Compilation:
         moved = {before: after for after, before in enumerate(ordered)}
         outputs = tuple(o._replace(cell=moved[o.cell]) for o in self._outputs.values())
         answered = tuple(output.cell for output in outputs)
+        groups = tuple(self._group(age, places) for age, places in self._ages.items())
         return Plan(
             keys=tuple(self._keys),
             reads=tuple(
@@ -141,7 +142,8 @@ class Compilation:
                 for revision, keys in self._reads
             ),
             ticks_of=tuple(self._ticks_of),
-            groups=tuple(self._group(age, places) for age, places in self._ages.items()),
+            groups=groups,
+            stored=[cell for group in groups for cell in group.cells],
             derived=tuple(
                 cell._replace(inputs=tuple(moved[place] for place in cell.inputs))
                 for cell in self._cells
@@ -164,7 +166,6 @@ class Compilation:
             tick=age.tick,
             ttl=age.ttl,
             pick=_picker(columns),
-            is_numeric=all(cell.has_null is _has_null_number for cell in cells),
             cells=cells,
             told=age.told,
         )

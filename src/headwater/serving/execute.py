@@ -2,6 +2,8 @@
 
 A cell is three parallel sequences: values (defaults applied), statuses (None where all are
 PRESENT) and event times (None where nothing was found). Cells of one read share their times.
+
+Nulls are looked for last, by `settled`: an encoder sees them in its text, where looking is free.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from headwater.errors import ComputeError, RequestError
@@ -26,7 +29,8 @@ Cell = tuple[Sequence[Any], Statuses, Times]
 
 _NAMED = 20
 _FEW = 8
-"""Rows up to which looking for nulls is faster than adding up."""
+"""Rows up to which it is faster to look for nulls in all cells at once."""
+_values = itemgetter(0)
 
 
 # plain tuples, not named ones: they are made for each request, and cost a tenth
@@ -67,43 +71,64 @@ def execute(
 ) -> list[Cell]:
     """The cells of a plan's outputs for `count` rows at `now` (microseconds).
 
-    Raises ComputeError where a derived feature can't be computed.
+    Where a cell has no statuses its nulls have not been looked for yet; see `settled`. Raises
+    ComputeError where a derived feature can't be computed.
     """
     rows, ticks = found
     frames: list[_Frame] = []
     for read, raw in zip(plan.reads, rows):  # noqa: B905 (on the hot path)
         frames.append(_frame(read.layout, keys[read.keys], raw))
     cells: list[Cell] = []
-    few = count < _FEW
     for group in plan.groups:
         if group.told:
             cells += [_told(cell, group, frames[group.read], ticks) for cell in group.cells]
             continue
         columns, times, statuses, empty = _aged(group, frames[group.read], ticks, now)
         picked = group.pick(columns)
-        if not (statuses or empty) and _is_whole(picked, group.is_numeric and not few):
-            cells += [(values, None, times) for values in picked]
-        else:
+        if statuses or empty:
             tick = None if group.tick is None else ticks[group.tick]
             for cell, values in zip(group.cells, picked, strict=True):
                 filled = values if tick is None else _filled(cell, values, empty, tick)
                 cells.append(_patched(cell, filled, times, statuses))
-    for derived in plan.derived:
-        nulls = {row for key in derived.keys for row in keys[key].nulls}
-        inputs = [cells[place] for place in derived.inputs]
-        cells.append(_derived(derived, inputs, nulls, count, now))
+        else:
+            cells += [(values, None, times) for values in picked]
+    if plan.derived:
+        cells = _all_settled(plan.stored, cells, count)
+        for derived in plan.derived:
+            nulls = {row for key in derived.keys for row in keys[key].nulls}
+            inputs = [cells[place] for place in derived.inputs]
+            cells.append(_derived(derived, inputs, nulls, count, now))
     return cells if plan.answered is None else [cells[place] for place in plan.answered]
 
 
-def _is_whole(columns: Sequence[Sequence[Any]], summable: bool) -> bool:  # noqa: FBT001
-    """Whether there is no null in any column."""
-    if not summable:
-        return None not in chain.from_iterable(columns)
-    try:
-        sum(map(sum, columns))  # three times as fast, and a null can't be added
-    except TypeError:
-        return False
-    return True
+def settled(plan: Plan, cells: list[Cell], count: int) -> list[Cell]:
+    """The cells of `execute` with nulls told: NULL_VALUE and the default in their place."""
+    if plan.derived:
+        return cells
+    stored = plan.stored
+    if plan.answered is not None:
+        stored = [stored[place] for place in plan.answered]
+    return _all_settled(stored, cells, count)
+
+
+def settled_cell(plan: Plan, place: int, cell: Cell) -> Cell:
+    """`settled` for the cell of one output."""
+    values, statuses, times = cell
+    if statuses is not None or plan.derived or None not in values:
+        return cell
+    made = plan.stored[place if plan.answered is None else plan.answered[place]]
+    return _defaulted(values, None, times, made.default)
+
+
+def _all_settled(stored: Sequence[StoredCell], cells: list[Cell], count: int) -> list[Cell]:
+    if count < _FEW and None not in chain.from_iterable(map(_values, cells)):
+        return cells
+    return [
+        cell
+        if cell[1] is not None or not made.has_null(cell[0])
+        else _defaulted(cell[0], None, cell[2], made.default)
+        for made, cell in zip(stored, cells)  # noqa: B905 (on the hot path)
+    ]
 
 
 def _missing_column(plan: Plan, name: str, columns: Mapping[str, Any]) -> RequestError:

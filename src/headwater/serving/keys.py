@@ -58,9 +58,13 @@ def keys_of(key: KeyColumns, columns: Mapping[str, Sequence[Any]], count: int) -
         return _distinct([NO_PARTS] * count)
     if count == 1:
         return _one_row(key, columns)
-    parts = []
-    for name, dtype in zip(key.names, key.dtypes):  # noqa: B905 (on the hot path)
-        parts.append(check_column(name, dtype, columns[name]))
+    parts = [columns[name] for name in key.names]
+    if all(map(_is_exact, key.dtypes, parts)):
+        encoded = list(map(_encode, zip(*parts)))  # noqa: B905 (on the hot path)
+        if len(parts) == 1 and len(set(parts[0])) == count:  # cheaper than to look at the keys
+            return Keys(encoded)
+        return _distinct(encoded)
+    parts = [check_column(*part) for part in zip(key.names, key.dtypes, parts, strict=True)]
     return _distinct(encode_rows(parts, key.dtypes))
 
 
@@ -90,13 +94,10 @@ def encode_rows(columns: Sequence[Sequence[Any]], dtypes: Sequence[str]) -> list
     rows = zip(*columns)  # noqa: B905 (on the hot path)
     if "date" in dtypes:
         return [None if None in parts else encode_key(parts) for parts in rows]
-    for column in columns:
-        if None in column:
-            return [None if None in parts else _encode(parts) for parts in rows]
-    return list(map(_encode, rows))
+    return [None if None in parts else _encode(parts) for parts in rows]
 
 
-def _distinct(keys: list[bytes | None]) -> Keys:
+def _distinct(keys: Sequence[bytes | None]) -> Keys:
     unique = dict.fromkeys(keys)
     if None in unique:
         del unique[None]
@@ -112,13 +113,18 @@ def check_column(name: str, dtype: str, values: Sequence[Any]) -> Sequence[Any]:
 
     Raises RequestError that names the column, the row and the type.
     """
-    kinds = set(map(type, values))
-    if kinds == _EXACT.get(dtype):
-        limits = _RANGES.get(dtype)
-        if limits is None or (limits[0] <= min(values) and max(values) <= limits[1]):
-            return values
+    if _is_exact(dtype, values):
+        return values
     convert = _CONVERT[dtype]
     return [_convert(name, dtype, row, value, convert) for row, value in enumerate(values)]
+
+
+def _is_exact(dtype: str, values: Sequence[Any]) -> bool:
+    """Whether a column needs no conversion and has no null."""
+    if set(map(type, values)) != _EXACT.get(dtype):
+        return False
+    limits = _RANGES.get(dtype)
+    return limits is None or (limits[0] <= min(values) and max(values) <= limits[1])
 
 
 def _convert(

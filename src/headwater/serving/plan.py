@@ -62,7 +62,6 @@ class Group(NamedTuple):
     tick: int | None
     ttl: dt.timedelta | None
     pick: Callable[[Sequence[Any]], tuple[Any, ...]]
-    is_numeric: bool
     cells: tuple[StoredCell, ...]
     told: bool = False
 
@@ -98,16 +97,17 @@ class Plan(NamedTuple):
     """A compiled request. The cells of the groups come first, then each derived one after its
     inputs; a place of a cell is one in this order.
 
-    `answered` are the cells of the outputs, None where these are all cells in their order;
-    `columns` the columns that the request must give, and their types; `versions` those of the
-    outputs by name; `views` are (view, number, revision) of what is read, in the order of first
-    use; `memo` is where an encoder of answers keeps what they have in common.
+    `stored` are the cells of all groups, `answered` those of the outputs, None where these are all
+    cells in their order; `columns` the columns that the request must give, and their types;
+    `versions` those of the outputs by name; `views` are (view, number, revision) of what is read,
+    in the order of first use; `memo` is where an encoder of answers keeps what they have in common.
     """
 
     keys: tuple[KeyColumns, ...]
     reads: tuple[Read, ...]
     ticks_of: tuple[str, ...]
     groups: tuple[Group, ...]
+    stored: Sequence[StoredCell]
     derived: tuple[DerivedCell, ...]
     outputs: tuple[Output, ...]
     answered: tuple[int, ...] | None

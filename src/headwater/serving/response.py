@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headwater.serving.execute import Cell
+from headwater.serving.execute import Cell, settled
 from headwater.serving.keys import check_column
 from headwater.serving.plan import Plan
 from headwater.serving.statuses import PRESENT
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class OnlineResponse(msgspec.Struct):
     """The answer to an online read: rows in the request's order, columns as asked for.
 
-    `entities` are the columns that the caller gave, `cells` parallel to `plan.outputs`, `now`
-    the request's time in microseconds since the epoch. Not to be changed.
+    `entities` are the columns that the caller gave, `found` the cells that `execute` made, parallel
+    to `plan.outputs`, `now` the request's time in microseconds since the epoch. Not to be changed.
     """
 
     plan: Plan
     entities: Mapping[str, Sequence[Any]]
     count: int
-    cells: Sequence[Cell]
+    found: list[Cell]
     now: int
 
     def __len__(self) -> int:
@@ -40,6 +40,11 @@ class OnlineResponse(msgspec.Struct):
     def names(self) -> tuple[str, ...]:
         """The join key columns as given, then the features in the order of the request."""
         return (*self.entities, *self.plan.versions)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """A cell for each of `plan.outputs`, nulls told."""
+        return settled(self.plan, self.found, self.count)
 
     def to_dict(self) -> dict[str, Any]:
         """`values`, `statuses` and `event_timestamps` by column, and `versions` by feature.

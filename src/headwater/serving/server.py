@@ -18,7 +18,7 @@ import msgspec
 
 from headwater.errors import ConfigError, StoreError
 from headwater.online.store import open_online_store
-from headwater.serving.app import Limits
+from headwater.serving.endpoint import Limits
 from headwater.serving.live import DOCUMENT
 from headwater.serving.recorder import VectorLogSettings
 from headwater.serving.supervisor import Child, Supervisor, say

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from headwater.serving.execute import Times
+from headwater.serving.execute import Times, settled_cell
 from headwater.serving.plan import Plan
 from headwater.serving.response import OnlineResponse
 from headwater.serving.statuses import NULL_VALUE, PRESENT
@@ -26,7 +26,7 @@ _KEPT_ROWS = 1000
 """Fragments for up to so many rows are kept."""
 _KEPT_METADATA = 16
 _FEW_ROWS = 4
-_CONVERTS = "converts"
+_CONVERTERS = "converters"
 _NEXT = b',{"values":'
 
 _Convert = Callable[[Sequence[Any]], Sequence[Any]]
@@ -34,8 +34,11 @@ _Convert = Callable[[Sequence[Any]], Sequence[Any]]
 _encode = msgspec.json.Encoder().encode
 
 
-def render(response: OnlineResponse, *, versions: bool = False) -> bytes:
-    """The body of an answer; `versions` adds those of the views and features to the metadata."""
+def render(response: OnlineResponse, *, versions: bool = False) -> list[bytes]:
+    """The body of an answer, in parts; `versions` adds those of views and features to the metadata.
+
+    The parts are joined by whoever has more to join, since they may be long.
+    """
     count = response.count
     parts = [b'{"results":[{"values":']
     for values in response.entities.values():
@@ -46,47 +49,56 @@ def render(response: OnlineResponse, *, versions: bool = False) -> bytes:
         _add_columns(parts, response)
     else:
         parts += (alike, _NEXT)
-    parts[-1] = b'],"metadata":'
+    parts[-1] = parts[-1].removesuffix(_NEXT) + b'],"metadata":'
     parts += (_metadata(response, versions=versions), b"}")
-    return b"".join(parts)
+    return parts
 
 
 def _alike(response: OnlineResponse) -> bytes | None:
     """All features in one go, where all is PRESENT and of one time; None where that isn't so.
 
     With few rows, calls cost more than work: the columns are encoded together, then parted. None
-    also where what parts them stands in a text, and where a null may be a NaN.
+    also where what parts them stands in a text.
     """
-    cells = response.cells
+    cells = response.found
     times = cells[0][2]
     for _, statuses, at in cells:
         if statuses is not None or at is not times:
             return None
-    convert = response.plan.memo.get(_CONVERTS)
-    if convert is None:
-        convert = any(output.dtype in _CONVERT for output in response.plan.outputs)
-        response.plan.memo[_CONVERTS] = convert
+    if any(_converters(response.plan)):
+        return None
     text = _encode([values for values, _, _ in cells])
-    if convert or b"null" in text or text.count(b"],[") != len(cells) - 1:
+    if b"null" in text or text.count(b"],[") != len(cells) - 1:
         return None
     tail = _tail(None, _timestamps(times), response.count)
     return text[1:-1].replace(b"],[", b"]" + tail + _NEXT + b"[") + tail
 
 
 def _add_columns(parts: list[bytes], response: OnlineResponse) -> None:
-    tail, shared, count = b"", None, response.count
-    get = _CONVERT.get
-    for output, (values, statuses, times) in zip(response.plan.outputs, response.cells):  # noqa: B905
-        if statuses is not None:
-            tail, shared = _tail(statuses, _timestamps(times), count), None
-        elif times is not shared:
-            tail, shared = _tail(None, _timestamps(times), count), times
-        convert = get(output.dtype)
+    plan, count, cells = response.plan, response.count, response.found
+    converters = _converters(plan)
+    rest, shared = b"", None
+    for place, (values, statuses, times) in enumerate(cells):
+        convert = converters[place]
         text = _encode(values if convert is None else convert(values))
-        # a NaN is written as null, too; the search for one letter is by far the faster one
-        if b"n" in text and output.dtype in _WITH_NAN:
-            text = _encode(json_values(values, output.dtype))
-        parts += (text, tail, _NEXT)
+        # a null, or a NaN, is written as null; the search for one letter is by far the fastest
+        if b"n" in text:
+            settled, statuses, times = settled_cell(plan, place, cells[place])  # noqa: PLW2901
+            text = _encode(json_values(settled, plan.outputs[place].dtype))
+        if statuses is not None:
+            rest, shared = _tail(statuses, _timestamps(times), count) + _NEXT, None
+        elif times is not shared:
+            rest, shared = _tail(None, _timestamps(times), count) + _NEXT, times
+        parts += (text, rest)
+
+
+def _converters(plan: Plan) -> list[_Convert | None]:
+    """What each output's values have to go through before they are encoded."""
+    found: list[_Convert | None] | None = plan.memo.get(_CONVERTERS)
+    if found is None:
+        found = [_CONVERT.get(output.dtype) for output in plan.outputs]
+        plan.memo[_CONVERTERS] = found
+    return found
 
 
 def json_values(values: Sequence[Any], dtype: str) -> Sequence[Any]:

@@ -8,6 +8,7 @@ so no worker outlives the process that started it, however that one died.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -24,7 +25,9 @@ import msgspec
 import uvicorn
 
 from headwater.online.store import open_online_store
-from headwater.serving.app import Limits, ServingApp
+from headwater.serving.app import ServingApp
+from headwater.serving.connection import Connection
+from headwater.serving.endpoint import Limits
 from headwater.serving.live import REFRESH
 from headwater.serving.proxy import Proxy
 from headwater.serving.recorder import VectorLogSettings, open_recorder
@@ -88,6 +91,7 @@ def run(settings: WorkerSettings, listening: socket.socket, lifeline: int | None
         application(settings),
         listening,
         lifeline,
+        http=Connection,
         access_log=settings.access_log,
         grace=settings.grace,
     )
@@ -98,6 +102,7 @@ def run_application(
     listening: socket.socket,
     lifeline: int | None = None,
     *,
+    http: type[asyncio.Protocol] | str = "httptools",
     access_log: bool = False,
     grace: float = GRACE,
 ) -> int:
@@ -110,7 +115,7 @@ def run_application(
     server = _Server(
         uvicorn.Config(
             application,
-            http="httptools",
+            http=http,
             ws="none",
             lifespan="on",
             interface="asgi3",
