@@ -84,10 +84,20 @@ def test_a_full_queue_drops_and_counts(world, caplog):
     assert "3 served vectors were dropped" in caplog.text
 
 
+def test_the_queue_is_bounded_by_values_not_by_requests(world):
+    recorder = Recorder(Kept(), queue=8, interval=LONG)
+    recorder.offer(answer(world, "age", "name", user_id=[1, 2, 3]), None)
+    recorder.offer(answer(world, "age", user_id=[1, 2, 3]), None)
+    recorder.offer(answer(world, "age", user_id=[1, 2]), None)
+    assert recorder.dropped == 1
+    recorder.close()
+    assert recorder.written == 2
+
+
 def test_a_log_that_hangs_holds_nobody_up(world):
     kept = Kept()
     kept.gate.clear()
-    recorder = Recorder(kept, queue=1, interval=0.001)
+    recorder = Recorder(kept, queue=2, interval=0.001)
     recorder.offer(answer(world, "age", user_id=[1]), None)
     assert kept.entered.wait(10)
     for _ in range(3):

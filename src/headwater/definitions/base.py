@@ -8,9 +8,18 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails
 
+from headwater.definitions.durations import format_duration, parse_duration
 from headwater.definitions.types import parse_dtype
 from headwater.errors import DefinitionError, near_miss
 
@@ -83,6 +92,9 @@ DType = Annotated[str, AfterValidator(parse_dtype)]
 Texts = Annotated[str | tuple[str, ...], BeforeValidator(_texts)]
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
+Duration = Annotated[
+    int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)
+]
 
 
 class Definition(BaseModel):

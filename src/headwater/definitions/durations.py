@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, PlainSerializer
+from typing import Any
 
 UNITS = {
     "w": 604_800_000_000,
@@ -50,8 +48,3 @@ def format_duration(microseconds: int) -> str:
     units = [(unit, size) for unit, size in UNITS.items() if unit != "w"]
     unit, size = next((u, s) for u, s in units if microseconds % s == 0)
     return f"{microseconds // size}{unit}"
-
-
-Duration = Annotated[
-    int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)
-]

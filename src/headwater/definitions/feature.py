@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from headwater.definitions.base import Count, Definition, DType, Name, fields_of, listed, plain
-from headwater.definitions.durations import Duration, format_duration, parse_duration
+from headwater.definitions.base import (
+    Count,
+    Definition,
+    DType,
+    Duration,
+    Name,
+    fields_of,
+    listed,
+    plain,
+)
+from headwater.definitions.durations import format_duration, parse_duration
 from headwater.definitions.functions import FeatureFunction, FunctionRef
 from headwater.definitions.rules import ValidationRule
 

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from headwater.definitions.base import Definition, Name, check_name, fields_of, listed, shown
-from headwater.definitions.durations import Duration, format_duration
+from headwater.definitions.base import (
+    Definition,
+    Duration,
+    Name,
+    check_name,
+    fields_of,
+    listed,
+    shown,
+)
+from headwater.definitions.durations import format_duration
 from headwater.definitions.entity import Entity
 from headwater.definitions.feature import Feature
 from headwater.definitions.source import Source

@@ -1,7 +1,8 @@
 """Takes what was served to a VectorLog: noted on the request's way, written off it.
 
-The request's way only puts a reference into a bounded queue; a thread of its own makes records of
-them and hands batches to the log. When the queue is full, vectors are dropped and counted.
+The request's way only puts a reference into a queue, bounded by the values that it holds; a thread
+of its own makes records of them and hands batches to the log. When the queue is full, vectors are
+dropped and counted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from headwater.serving.response import OnlineResponse
 from headwater.serving.vectors import VectorLog, vector_of
 from headwater.serving.vectors_jsonl import JsonLines
 
+_QUEUE = 2_000_000
+"""Values that wait take 50 to 100 bytes each."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -28,14 +32,14 @@ class VectorLogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Which log, and how much of what is served it gets.
 
     `target` is `jsonl`, or the import path `package.module:factory` of what makes a VectorLog of
-    `options`. `sample` is the share of requests, `queue` the number of requests that may wait,
-    `interval` the seconds between batches.
+    `options`. `sample` is the share of requests, `queue` the number of values that may wait
+    (rows times features: what bounds the memory), `interval` the seconds between batches.
     """
 
     target: str = "jsonl"
     options: dict[str, Any] = {}
     sample: float = 1.0
-    queue: int = 10_000
+    queue: int = _QUEUE
     interval: float = 0.5
 
 
@@ -47,7 +51,7 @@ class Recorder:
         log: VectorLog,
         *,
         sample: float = 1.0,
-        queue: int = 10_000,
+        queue: int = _QUEUE,
         interval: float = 0.5,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -59,6 +63,8 @@ class Recorder:
         self._limit = queue
         self._interval = interval
         self._waiting: deque[tuple[OnlineResponse, str | None]] = deque()
+        self._held = 0
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vector-log", daemon=True)
         self._thread.start()
@@ -67,9 +73,12 @@ class Recorder:
         """Take a served response, unless the sample leaves it out or the queue is full."""
         if self._sample < 1.0 and self._draw() >= self._sample:
             return
-        if len(self._waiting) >= self._limit:
-            self.dropped += 1
-            return
+        values = _size(response)
+        with self._lock:
+            if self._held + values > self._limit:
+                self.dropped += 1
+                return
+            self._held += values
         self._waiting.append((response, service))
 
     def close(self) -> None:
@@ -94,8 +103,16 @@ class Recorder:
             self._vectors.write([vector_of(response, service) for response, service in batch])
             self.written += len(batch)
         except Exception:  # noqa: BLE001 (somebody else's code; serving goes on)
-            self.dropped += len(batch)
+            with self._lock:
+                self.dropped += len(batch)
             _log.exception("%d served vectors can't be logged", len(batch))
+        finally:
+            with self._lock:
+                self._held -= sum(_size(response) for response, _ in batch)
+
+
+def _size(response: OnlineResponse) -> int:
+    return response.count * len(response.plan.outputs)
 
 
 def open_recorder(settings: VectorLogSettings) -> Recorder:

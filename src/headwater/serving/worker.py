@@ -35,6 +35,8 @@ from headwater.serving.supervisor import CANNOT_START
 
 GRACE = 30.0
 """Seconds for which requests in flight are answered after the server was told to stop."""
+_SWITCH = 0.0005
+"""Seconds after which a thread lets another one run."""
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -132,6 +134,8 @@ def run_application(
     # what was loaded to start lives for ever: it need not be searched for garbage
     gc.collect()
     gc.freeze()
+    # small requests are not to wait for threads that work on large ones or write records
+    sys.setswitchinterval(_SWITCH)
     try:
         server.run([listening])
     except SystemExit as error:
