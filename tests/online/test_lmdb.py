@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from headwater.online.lmdb_store import LmdbStore
-from online.facts import Fact, write
+from online.facts import Fact, key_of, row_of, write
 from online.test_processes import forked, wait_for
 
 
@@ -42,4 +43,29 @@ def test_unsorted_new_revisions_fill_their_pages(tmp_path):
     size = sum(len(k) + len(v) for k, v in store._env.view(lambda txn: list(txn.cursor())))
     assert stat["entries"] == len(texts)
     assert stat["leaf_pages"] * stat["psize"] < 1.2 * size
+    store.close()
+
+
+def mapped_mib():
+    """How much of the files of LMDB counts as memory of this process."""
+    own, found = False, 0
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split(" ", 1)[0]:
+            own = line.endswith("data.mdb")
+        elif own and line.startswith("Rss:"):
+            found += int(line.split()[1])
+    return found / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the kernel tells it on Linux")
+def test_a_load_over_stored_rows_does_not_keep_the_files_in_memory(tmp_path):
+    store = LmdbStore(tmp_path, sync=False)
+    texts = [f"user {n:05} {'x' * 400}" for n in range(40_000)]
+    write(store, "r", [Fact(text, 1, 1) for text in texts])
+    store.read("p", [("r", [key_of(text) for text in texts])])
+    assert mapped_mib() > 15
+    assert write(store, "r", [Fact(text, 2, 2) for text in texts]).written == 40_000
+    assert mapped_mib() < 1
+    (found,), _ = store.read("p", [("r", [key_of(texts[7])])])
+    assert found == [row_of(Fact(texts[7], 2, 2))]
     store.close()

@@ -76,6 +76,14 @@ class Environment:
         with self._gate:
             (self._env or self._open()).reader_check()
 
+    def release(self) -> None:
+        """Give back the pages of the files that this process has mapped so far.
+
+        They would count as its memory as long as the files are open: after a load that compares
+        rows with stored ones that is all of them.
+        """
+        self._resize(0)
+
     def close(self) -> None:
         with self._writes, self._gate:
             self._close()

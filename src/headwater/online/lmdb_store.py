@@ -26,6 +26,7 @@ from headwater.online.store import ALLOWED_SKEW, Reads, Rows, Ticks, Written
 _MAP_SIZE = 256 * 1024 * 1024
 _SCANNED_ROWS = 4096
 _DELETED_ROWS = 16_384
+_LARGE_ROWS = 16_384
 _NEXT_NUMBER = b"next"
 
 
@@ -113,6 +114,8 @@ class LmdbStore:
             written += done.written
             unchanged += done.unchanged
             older += done.older
+        if len(rows) >= _LARGE_ROWS:
+            self._env.release()
         return Written(written, unchanged, older, tuple(late))
 
     def _put(self, project: str, revision: str, chunk: lmdb_rows.Chunk, txn: Any) -> Written:
