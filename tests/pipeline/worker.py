@@ -26,6 +26,7 @@ import pandas as pd  # noqa: F401 - Arrow imports it where it finds it
 
 import headwater.serving.publishing  # noqa: F401
 from headwater import FeatureStore
+from headwater.compute import latest
 from headwater.compute.reading import Reader
 from headwater.offline import duckdb_names  # noqa: F401
 from headwater.online import lmdb_store, sorted_load  # noqa: F401
@@ -39,6 +40,7 @@ def in_small_parts() -> None:
     import headwater.store
 
     headwater.store.Reader = partial(Reader, part_rows=90)
+    latest.ROWS_PER_KEY = 15
     loading.WRITE_ROWS = 9
     loading.FLUSH_ROWS = 5
     sorted_load._RUN_ROWS = 4

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import DuckDBEngine, Scan, first_line
+from headwater.compute.engines.plain import BATCH_ROWS
 from headwater.compute.keys import KeyIndex
 from headwater.compute.values import whole, without_zone
 from headwater.definitions.ticks import DAY
@@ -24,6 +25,8 @@ from headwater.expressions.walk import columns_of
 Ints = NDArray[np.int64]
 _Arrays = tuple[Ints, ...]
 MOST_AT_ONCE = 1 << 24  # rows for which room is made before it is known how many are wanted
+MANY_ROWS = 4 * BATCH_ROWS
+"""For many keys that are found by hash: all of them are hashed again for each batch."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,9 @@ def fact_batches(
     index = None if direct.key is None else KeyIndex.of(whole(keys.column(0)))
     is_date = pa.types.is_date(scan.plain.types[direct.event_time])
     within = None if is_date else (direct.event_time, bounds.earliest, bounds.latest)
-    for first, batch in scan.plain.batches(direct.names, within=within):
+    hashed = index is not None and not index.by_position and keys.num_rows > BATCH_ROWS // 10
+    rows = MANY_ROWS if hashed else BATCH_ROWS
+    for first, batch in scan.plain.batches(direct.names, within=within, rows=rows):
         arrays, keep = _facts_of(batch, first, index, direct, bounds)
         chosen = None if keep.all() else np.flatnonzero(keep)
         found = arrays if chosen is None else tuple(array[chosen] for array in arrays)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import duckdb
 import numpy as np
@@ -93,6 +93,13 @@ def distinct_keys(
             f"source '{scan.source.name}': a value does not fit its join key "
             f"({', '.join(f'{n} {dtype}' for n, dtype in join_keys.items())}): {first_line(error)}"
         ) from None
+
+
+def count_keys(engine: DuckDBEngine, scan: Scan, join_keys: Iterable[str]) -> int:
+    """About how many distinct keys a scan holds."""
+    names = ", ".join(quote(name) for name in join_keys)
+    found = engine.query(f"SELECT approx_count_distinct(({names})) AS n FROM {scan.relation}")
+    return int(found["n"][0].as_py())
 
 
 def last_change(engine: DuckDBEngine, scan: Scan, until: int) -> int | None:

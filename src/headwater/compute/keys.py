@@ -98,6 +98,11 @@ class KeyIndex:
         places[keys.to_numpy() - low] = np.arange(len(keys))
         return cls(keys, low, places)
 
+    @property
+    def by_position(self) -> bool:
+        """Whether keys are found by position."""
+        return self.places is not None
+
     def codes(self, column: pa.Array | pa.ChunkedArray) -> Codes:
         """The position of each value, -1 for null and for values that are no keys."""
         if self.places is None:

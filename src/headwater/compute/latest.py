@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from headwater.compute.direct import Bounds, Direct, direct_columns
 from headwater.compute.engines.duckdb import Scan
-from headwater.compute.fetch import distinct_keys, time_sql
+from headwater.compute.fetch import count_keys, distinct_keys, time_sql
 from headwater.compute.keys import EncodedKeys
 from headwater.compute.last_rows import last_rows
 from headwater.compute.lookup import row_values
@@ -25,6 +25,7 @@ from headwater.expressions.analyzed import AnalyzedView, status_of, time_of
 Ints = NDArray[np.int64]
 PIECE_ROWS = 250_000
 FEW = 1_000_000
+ROWS_PER_NUMBER, ROWS_PER_KEY = 2, 8  # the rows in whose memory a key's last row is found
 _NO_TIMES: Ints = np.zeros(0, dtype=np.int64)
 
 
@@ -56,8 +57,16 @@ def parts_of(reader: Reader, view: AnalyzedView) -> int:
 def latest_parts_of(reader: Reader, view: AnalyzedView) -> int:
     """Into how many parts `latest_part` splits the view's keys."""
     direct = _direct(reader, view)
-    span = None if direct is None else _span(reader, view, direct)
-    return parts_of(reader, view) if span is None else -(-len(span) // _part_keys(reader))
+    if direct is None or view.source is None:
+        return parts_of(reader, view)
+    span = _span(reader, view, direct)
+    if span is not None:
+        return -(-len(span) // _part_numbers(reader))
+    scan, size = reader.scan(view.source), max(1, reader.part_rows // ROWS_PER_KEY)
+    keys = scan.plain.rows
+    if keys > size:
+        keys = count_keys(reader.engine, scan, view.join_keys)
+    return max(1, -(-keys // size))
 
 
 def latest_part(
@@ -98,9 +107,9 @@ def _no_keys(view: AnalyzedView) -> pa.Table:
     return pa.table({name: pa.array([], to_arrow(d)) for name, d in view.join_keys.items()})
 
 
-def _part_keys(reader: Reader) -> int:
-    """How many numbers of a span are one part: a number takes less memory than a row."""
-    return max(1, reader.part_rows // 2)
+def _part_numbers(reader: Reader) -> int:
+    """How many numbers of a span are one part."""
+    return max(1, reader.part_rows // ROWS_PER_NUMBER)
 
 
 def _span(reader: Reader, view: AnalyzedView, direct: Direct) -> range | None:
@@ -131,7 +140,7 @@ def _candidates(
     span = _span(reader, view, direct)
     if span is None:
         return active_keys(reader, view, instant, None, share).table
-    size = _part_keys(reader)
+    size = _part_numbers(reader)
     own = span[share[0] * size : (share[0] + 1) * size]
     schema = _no_keys(view).schema
     numbers = np.arange(len(own), dtype=np.int64) + own.start

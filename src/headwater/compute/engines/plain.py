@@ -91,9 +91,14 @@ class PlainFiles:
                 yield group.column(column).statistics, group.num_rows
 
     def batches(
-        self, names: Sequence[str], *, within: tuple[str, int | None, int] | None = None
+        self,
+        names: Sequence[str],
+        *,
+        within: tuple[str, int | None, int] | None = None,
+        rows: int = BATCH_ROWS,
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Consecutive rows, with the id of the first of them, in the order of their ids.
+        """Consecutive rows, at most `rows` at a time, with the id of the first of them, in the
+        order of their ids.
 
         `within` names an integer or timestamp column and bounds of it: rows outside of them may
         be left out, whole groups at a time.
@@ -106,7 +111,7 @@ class PlainFiles:
                 wanted = _groups_within(metadata, column, low, high)
             for run in _runs(wanted):
                 row_id = (place << ROW_BITS) + int(begins[run[0]])
-                for batch in self._read(place, run, names):
+                for batch in self._read(place, run, names, rows):
                     yield row_id, batch
                     row_id += batch.num_rows
 
@@ -127,21 +132,19 @@ class PlainFiles:
         groups = np.unique(np.searchsorted(begins, rows, side="right") - 1)
         for run in _runs(groups.tolist()):
             begin = int(begins[run[0]])
-            for batch in self._read(place, run, names):
+            for batch in self._read(place, run, names, BATCH_ROWS):
                 end = begin + batch.num_rows
                 first, last = np.searchsorted(rows, [begin, end])
                 yield batch.take(pa.array(rows[first:last] - begin))
                 begin = end
 
     def _read(
-        self, place: int, groups: Sequence[int], names: Sequence[str]
+        self, place: int, groups: Sequence[int], names: Sequence[str], rows: int
     ) -> Iterator[pa.RecordBatch]:
         path, metadata = self.paths[place], self.metadata[place]
         try:
             with pq.ParquetFile(path, metadata=metadata, pre_buffer=False) as file:
-                yield from file.iter_batches(
-                    BATCH_ROWS, row_groups=list(groups), columns=list(names)
-                )
+                yield from file.iter_batches(rows, row_groups=list(groups), columns=list(names))
         except (OSError, pa.ArrowException) as error:
             raise SourceError(
                 f"'{path}' can't be read: {error}; if it was replaced meanwhile, run this again"
