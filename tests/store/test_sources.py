@@ -306,3 +306,44 @@ def test_types_go_through_every_store(make, tmp_path):
     store.backfill("v", day(0), day(1))
     kept = pa.Table.from_batches(store.tables.read(store.show("view", "v")["revision"]))
     assert [kept[name][0].as_py() for name in names] == values
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind", "values"),
+    [
+        ("string", pa.string(), ["1", "007"]),
+        ("string", pa.string(), ["2024-01-01", None]),
+        ("string", pa.string(), ["a b/c%", "é"]),
+        ("int32", pa.int32(), [1, -2]),
+        ("bool", pa.bool_(), [True, False]),
+        ("date", pa.date32(), [dt.date(2024, 1, 1), None]),
+        ("timestamp", TIME, [dt.datetime(2024, 1, 1, 5, tzinfo=dt.UTC)] * 2),
+    ],
+)
+def test_a_column_that_partitions_a_delta_table_has_its_type(make, tmp_path, dtype, kind, values):
+    store = make()
+    rows = shop.table([event("u0", day(0)), event("u1", day(0))])
+    write_deltalake(
+        tmp_path / "lake", rows.append_column("part", pa.array(values, kind)), partition_by=["part"]
+    )
+    source = Source("lake", path="lake", format="delta", event_time="event_time")
+    assert store.engine.schema(source)["part"] == dtype
+    store.apply([view("parts", [Feature("part_of", "part")], source=source)])
+    spine = shop.spine(["u0", "u1"], [day(1)] * 2)
+    assert (
+        store.get_historical_features(spine, ["part_of"]).to_arrow()["part_of"].to_pylist()
+        == values
+    )
+
+
+def test_a_delta_table_without_rows(make, tmp_path):
+    store = make()
+    write_deltalake(tmp_path / "lake", shop.table([]))
+    source = Source("lake", path="lake", format="delta", event_time="event_time")
+    counted = Feature("n", "count(*)", window="1d")
+    store.apply([view("none", [counted], source=source, update_frequency="daily")])
+    spine = shop.spine(["u0"], [day(1)])
+    assert store.get_historical_features(spine, ["n"]).to_arrow()["n"].to_pylist() == [0]
+    assert store.materialize("none", until=day(1))[0].rows == 0
+    write_deltalake(tmp_path / "lake", shop.table([event("u0", day(0))]), mode="append")
+    assert store.get_historical_features(spine, ["n"]).to_arrow()["n"].to_pylist() == [1]

@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,15 +40,15 @@ class Scan:
     columns: Mapping[str, str]
     selects: Mapping[str, str]
     stamps: tuple[tuple[int, ...], ...] = ()
+    partitions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def relation(self) -> str:
         """A SQL table expression with every typed column, and ROW_ID for each row."""
         row_id = f"(file_index::BIGINT << {ROW_BITS}) + file_row_number AS {quote(ROW_ID)}"
         columns = [f"{sql} AS {quote(name)}" for name, sql in self.selects.items()]
-        files = ", ".join(quote_text(file) for file in self.files)
         select = ", ".join([*columns, row_id])
-        return f"(SELECT {select} FROM read_parquet([{files}], union_by_name = true))"
+        return f"(SELECT {select} FROM {_read(self.files, self.partitions)})"
 
     @cached_property
     def plain(self) -> PlainFiles:
@@ -59,6 +59,14 @@ class Scan:
             if sql == quote(name) or self.columns[name] == "timestamp"
         ]
         return PlainFiles.of(self.files, same)
+
+
+def _read(files: Iterable[str], partitions: Mapping[str, str]) -> str:
+    """The table function that reads files; `partitions` types what stands in their paths alone."""
+    listed = ", ".join(quote_text(file) for file in files)
+    types = ", ".join(f"{quote(name)}: {kind}" for name, kind in partitions.items())
+    hive = f", hive_types = {{{types}}}" if types else ""
+    return f"read_parquet([{listed}], union_by_name = true{hive})"
 
 
 class DuckDBEngine:
@@ -172,24 +180,22 @@ class DuckDBEngine:
 
     def scan(self, source: Source) -> Scan:
         """Fix the files that hold the source's rows now, and look at their columns."""
-        files = self._files(source)
+        files, partitions = self._files(source)
         # Only the files of a folder may change in place: others are written once.
         stamps = _stamps(source, files) if source.resolved_format() == "parquet" else ()
-        listed = ", ".join(quote_text(file) for file in files)
-        relation = f"read_parquet([{listed}], union_by_name = true)"
         try:
-            raw = self.query(f"SELECT * FROM {relation} LIMIT 0").schema
+            raw = self.query(f"SELECT * FROM {_read(files, partitions)} LIMIT 0").schema
         except duckdb.Error as error:
             raise SourceError(f"source '{source.name}': {first_line(error)}") from None
         _check_names(source, raw)
         columns: dict[str, str] = {}
         selects: dict[str, str] = {}
-        for field in raw:
-            dtype = from_arrow(field.type)
+        for column in raw:
+            dtype = from_arrow(column.type)
             if dtype is not None:
-                columns[field.name] = dtype
-                selects[field.name] = _canonical(field, dtype)
-        return Scan(source, files, columns, selects, stamps)
+                columns[column.name] = dtype
+                selects[column.name] = _canonical(column, dtype)
+        return Scan(source, files, columns, selects, stamps, partitions)
 
     def check_unchanged(self, scan: Scan) -> None:
         """Raises SourceError where a file has changed since the scan: what was read first and what
@@ -211,13 +217,27 @@ class DuckDBEngine:
         found = self.query(f"SELECT sum(num_rows) AS n FROM parquet_file_metadata([{listed}])")
         return int(found["n"][0].as_py() or 0)
 
-    def _files(self, source: Source) -> tuple[str, ...]:
+    def _files(self, source: Source) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """Parquet files, and the types of the columns that stand in their paths, if declared."""
         kind = source.resolved_format()
         if kind == "parquet":
-            return tuple(str(path) for path in self.paths(source))
+            return tuple(str(path) for path in self.paths(source)), {}
         if kind == "delta":
-            return tuple(self._delta_files(source))
-        return (self._stage(source),)
+            from headwater.compute.engines.delta import delta_files
+
+            found = delta_files(self._delta_tables(source), self._folder)
+            return found.paths, found.partitions
+        return (self._stage(source),), {}
+
+    def delta_versions(self, source: Source) -> str:
+        """The versions at which the Delta tables of a source stand."""
+        tables = self._delta_tables(source)
+        return ",".join(f"{table.metadata().id} v{table.version()}" for table in tables)
+
+    def _delta_tables(self, source: Source) -> list[DeltaTable]:
+        from headwater.compute.engines.delta import open_delta
+
+        return [open_delta(source, self.resolve(path)) for path in source.paths]
 
     def paths(self, source: Source) -> list[Path]:
         """The files that the source's paths and globs name, sorted. Raises SourceError for none."""
@@ -234,23 +254,6 @@ class DuckDBEngine:
 
     def resolve(self, path: str) -> Path:
         return self.base / path
-
-    def _delta_files(self, source: Source) -> list[str]:
-        files: list[str] = []
-        for path in source.paths:
-            table = _delta_table(source, self.resolve(path))
-            protocol = table.protocol()
-            features = set(protocol.reader_features or [])
-            if features & {"deletionVectors", "columnMapping"}:
-                raise SourceError(
-                    f"source '{source.name}': the Delta table '{path}' uses "
-                    f"{', '.join(sorted(features))}, which this engine can't read; rewrite it "
-                    "without these table features"
-                )
-            files.extend(table.file_uris())
-        if not files:
-            raise SourceError(f"source '{source.name}': the Delta table has no rows")
-        return files
 
     def _stage(self, source: Source) -> str:
         """Write the rows of a CSV, table or query into a Parquet file, once per snapshot."""
@@ -314,12 +317,12 @@ def _check_names(source: Source, schema: pa.Schema) -> None:
         )
 
 
-def _canonical(field: pa.Field, dtype: str) -> str:
+def _canonical(column: pa.Field, dtype: str) -> str:
     """SQL that reads a column in the form that expressions expect."""
-    name = quote(field.name)
+    name = quote(column.name)
     kinds = pa.types
-    if kinds.is_timestamp(field.type):
-        if field.type.unit == "ns":
+    if kinds.is_timestamp(column.type):
+        if column.type.unit == "ns":
             # Source times round up to microseconds (C2); // truncates toward zero.
             ns = f"epoch_ns({name})"
             up = f"CASE WHEN {ns} > 0 THEN ({ns} + 999) // 1000 ELSE {ns} // 1000 END"
@@ -335,7 +338,7 @@ def _canonical(field: pa.Field, dtype: str) -> str:
         "bytes": kinds.is_binary,
         "date": kinds.is_date32,
     }
-    if dtype in plain and plain[dtype](field.type):
+    if dtype in plain and plain[dtype](column.type):
         return name
     return f"CAST({name} AS {duckdb_type(dtype)})"
 
@@ -344,28 +347,6 @@ def first_line(error: Exception) -> str:
     """The first line of an error's text, without a trailing hint about its position."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
-
-
-def _delta_table(source: Source, path: Path) -> DeltaTable:
-    from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError
-
-    try:
-        return DeltaTable(str(path))
-    except DeltaError as error:
-        raise SourceError(
-            f"source '{source.name}': field 'path': '{path}': {first_line(error)}"
-            f"{_why_delta(source)}"
-        ) from None
-
-
-def _why_delta(source: Source) -> str:
-    if source.format is not None:
-        return ""
-    return (
-        " (a path that ends in neither .parquet nor .csv is read as a Delta table's folder, "
-        "unless 'format' says otherwise)"
-    )
 
 
 def _database(source: Source, base: Path) -> Path:
@@ -380,8 +361,7 @@ def _snapshot(source: Source, engine: DuckDBEngine) -> str:
     if kind in ("parquet", "csv"):
         return _stat_digest(engine.paths(source), engine.base)
     if kind == "delta":
-        tables = [_delta_table(source, engine.resolve(path)) for path in source.paths]
-        return ",".join(f"{table.metadata().id} v{table.version()}" for table in tables)
+        return engine.delta_versions(source)
     if source.database is not None:
         file = _database(source, engine.base)
         log = file.with_name(f"{file.name}.wal")
