@@ -282,7 +282,12 @@ def test_is_interactive_needs_both_sides(monkeypatch):
 
 def test_serve_passes_its_options_as_settings(headwater, fresh, monkeypatch):
     served = []
-    monkeypatch.setattr("headwater.serving.server.serve", served.append)
+
+    def serve(settings, *, control):
+        assert control.settings["given"]["serve__port"] == settings.serve.port
+        served.append(settings)
+
+    monkeypatch.setattr("headwater.serving.server.serve", serve)
     assert headwater("serve", "--host", "0.0.0.0", "--port", "0", "--workers", "3").code == 0
     assert headwater("--set", "serve.port=8600", "serve").code == 0
     assert [(s.serve.host, s.serve.port, s.serve.workers) for s in served] == [

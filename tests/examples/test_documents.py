@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
 FIRST_STEPS = ROOT / "docs" / "howto" / "first-five-minutes.md"
+REST = ROOT / "docs" / "reference" / "rest.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -67,6 +68,20 @@ def test_the_commands_of_the_first_steps(tmp_path):
     )
     assert again.returncode == 0, again.stderr
     assert "basket_30d" in again.stdout
+
+
+def test_the_commands_of_the_rest_reference(tmp_path):
+    if shutil.which("curl") is None:
+        pytest.skip("the page asks over HTTP with curl, which is not here")
+    port = str(free_port())
+    script = "\n".join(blocks(REST, "sh")).replace("8500", port)
+    assert "14일 RSI" in script
+    script = script.replace("headwater serve &", f"headwater serve --port {port} &")
+    done = run(script, tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert '"feature_name":"stock_rsi_14d"' in done.stdout
+    assert '"version":"1.0.0_rollback"' in done.stdout
+    assert '"total_usage":1' in done.stdout
 
 
 def test_the_readme_shows_what_init_writes():

@@ -1,4 +1,4 @@
-"""serve: online values over HTTP."""
+"""serve: online values and the registry over HTTP."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ def serve(
         int | None, typer.Option("--workers", "-w", help="Worker processes.")
     ] = None,
 ) -> None:
-    """Serve online values over HTTP."""
+    """Serve values and the registry over HTTP."""
     settings = session(context).settings(serve__host=host, serve__port=port, serve__workers=workers)
+    from headwater.api.process import control_plane
     from headwater.serving.server import serve as run
 
-    run(settings)
+    run(settings, control=control_plane(settings))
 
 
 COMMANDS: Commands = {"serve": serve}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from headwater.errors import HeadwaterError
@@ -25,15 +27,17 @@ class Problem(Exception):  # noqa: N818 (the RFC's word)
         words = self.title.lower().replace("'", "").split()
         return f"urn:headwater:problem:{'-'.join(words)}"
 
+    def members(self) -> dict[str, Any]:
+        """The fields of the answer."""
+        return {
+            "type": self.type,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail[:_LONGEST],
+        }
+
     def render(self) -> bytes:
-        return _encode(
-            {
-                "type": self.type,
-                "title": self.title,
-                "status": self.status,
-                "detail": self.detail[:_LONGEST],
-            }
-        )
+        return _encode(self.members())
 
 
 def problem_of(error: HeadwaterError) -> Problem:

@@ -142,6 +142,8 @@ def run_application(
         return error.code if isinstance(error.code, int) else CANNOT_START
     except KeyboardInterrupt:  # before the server was up to take it
         return 0
+    finally:
+        gc.unfreeze()  # libraries that count their objects would complain at the exit
     return 0
 
 

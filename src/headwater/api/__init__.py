@@ -1,0 +1,1 @@
+"""The control plane over REST: schemas, the service behind them, the application, its process."""

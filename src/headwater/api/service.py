@@ -1,0 +1,227 @@
+"""FeatureStoreService: what a team does with a project's features, on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
+
+from headwater.api import convert, schemas
+from headwater.errors import RefusedError
+from headwater.registry.governance import FeatureState, Governance
+from headwater.registry.head import Status
+from headwater.registry.listed import ListedQuery
+from headwater.registry.store import Registry
+from headwater.registry.usage import (
+    record_usage,
+    usage_history,
+    usage_statistics,
+    usage_totals,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_AUTHOR = "service"
+
+
+class FeatureStoreService:
+    """The verbs of the registry for one project; each does its work on another thread.
+
+    Methods raise NotFoundError for an unknown feature, RefusedError where its state doesn't allow
+    what is asked, PreconditionError where `expected` (the `etag` of an answer) is no longer its
+    tag, ConflictError where too many others write, StoreError where the registry fails.
+    """
+
+    def __init__(self, governance: Governance, registry: Registry, project: str) -> None:
+        self._governance = governance
+        self._registry = registry
+        self.project = project
+
+    # --- features ---------------------------------------------------------------------------
+
+    async def create_feature(
+        self, feature: schemas.FeatureCreate, *, author: str = _AUTHOR
+    ) -> schemas.FeatureResponse:
+        """Register a draft, version 1.0.0. A name that exists, in whatever state, is refused."""
+        record = convert.record_of(feature)
+        return await self._answer(self._governance.create, record, author=author)
+
+    async def get_feature(self, feature_name: str) -> schemas.FeatureResponse:
+        """All that is known of a feature."""
+        return await self._answer(self._governance.get, feature_name)
+
+    async def list_features(
+        self,
+        *,
+        feature_type: str | None = None,
+        status: str | None = None,
+        owner: str | None = None,
+        tags: Sequence[str] = (),
+        skip: int = 0,
+        limit: int = 50,
+    ) -> schemas.FeatureListResponse:
+        """Features, the latest first: those that meet every filter, and have any of the tags."""
+        query = ListedQuery(
+            feature_type=feature_type,
+            status=status,
+            owner=owner,
+            tags=tuple(tags),
+            skip=skip,
+            limit=limit,
+        )
+        return await asyncio.to_thread(self._list, query)
+
+    async def update_feature(
+        self,
+        feature_name: str,
+        update: schemas.FeatureUpdate,
+        *,
+        author: str = _AUTHOR,
+        expected: str | None = None,
+    ) -> schemas.FeatureResponse:
+        """Change a feature; other code or rules change a draft, else make the next version."""
+        changes = convert.changes_of(update)
+        return await self._answer(
+            self._governance.update, feature_name, changes, author=author, expected=expected
+        )
+
+    async def delete_feature(
+        self, feature_name: str, *, author: str = _AUTHOR, expected: str | None = None
+    ) -> schemas.FeatureResponse:
+        """Deprecate a draft or an active feature on which nothing depends."""
+        return await self._become("deprecated", feature_name, author, expected)
+
+    async def activate_feature(
+        self, feature_name: str, *, author: str = _AUTHOR, expected: str | None = None
+    ) -> schemas.FeatureResponse:
+        """Make a draft active, once all that it depends on is registered."""
+        return await self._become("active", feature_name, author, expected)
+
+    async def deprecate_feature(
+        self, feature_name: str, *, author: str = _AUTHOR, expected: str | None = None
+    ) -> schemas.FeatureResponse:
+        """Deprecate an active feature on which nothing depends."""
+        state = await _run(self._governance.get, feature_name)
+        if state.entry.status == "draft" and expected in (None, state.tag):
+            raise RefusedError(
+                f"feature '{feature_name}': field 'status': it is draft, and only what was active "
+                "is deprecated; activate it, or delete it"
+            )
+        return await self._become("deprecated", feature_name, author, expected)
+
+    # --- versions ---------------------------------------------------------------------------
+
+    async def create_version(
+        self,
+        feature_name: str,
+        version: schemas.FeatureVersionCreate,
+        *,
+        force: bool = False,
+        author: str = _AUTHOR,
+        expected: str | None = None,
+    ) -> schemas.FeatureVersionResponse:
+        """Make a version by number and let it be the current one."""
+        made = await _run(
+            self._governance.create_version,
+            feature_name,
+            convert.wanted_of(version, force=force),
+            convert.snapshot_of(version),
+            author=author,
+            expected=expected,
+        )
+        return convert.version_response(self.project, made)
+
+    async def get_feature_versions(self, feature_name: str) -> schemas.FeatureVersionListResponse:
+        """Every version of a feature, newest first."""
+        found = await _run(self._governance.versions, feature_name)
+        versions = [convert.version_response(self.project, state) for state in found]
+        return schemas.FeatureVersionListResponse(versions=versions, total=len(versions))
+
+    async def get_version(self, feature_name: str, version: str) -> schemas.FeatureVersionResponse:
+        """One version of a feature; `1.0` means 1.0.0."""
+        found = await _run(self._governance.version, feature_name, version)
+        return convert.version_response(self.project, found)
+
+    async def rollback_version(
+        self,
+        feature_name: str,
+        target_version: str,
+        *,
+        author: str = _AUTHOR,
+        expected: str | None = None,
+    ) -> schemas.FeatureVersionResponse:
+        """Go back to an earlier version, by a new one that has its code, rules and values."""
+        made = await _run(
+            self._governance.rollback,
+            feature_name,
+            target_version,
+            author=author,
+            expected=expected,
+        )
+        return convert.version_response(self.project, made)
+
+    # --- lineage and use --------------------------------------------------------------------
+
+    async def get_feature_lineage(
+        self, feature_name: str, *, recursive: bool = False
+    ) -> schemas.FeatureLineageResponse:
+        """What a feature depends on and what depends on it: the next ones, or all."""
+        found = await _run(self._governance.lineage, feature_name, depth=None if recursive else 1)
+        state = await _run(self._governance.get, feature_name)
+        return convert.lineage_response(state.entry.current, found)
+
+    async def record_feature_usage(
+        self, usage: schemas.FeatureUsageCreate
+    ) -> schemas.FeatureUsageResponse:
+        """Record one use of a feature, now unless it says when."""
+        return await asyncio.to_thread(self._record, usage)
+
+    async def get_feature_usage_history(
+        self, feature_name: str, *, limit: int = 100
+    ) -> list[schemas.FeatureUsageResponse]:
+        """The uses of a feature, newest first."""
+        found = await _run(usage_history, self._registry, self.project, feature_name, limit=limit)
+        return [convert.usage_response(self.project, usage) for usage in found]
+
+    async def get_feature_statistics(self, feature_name: str) -> schemas.FeatureStatisticsResponse:
+        """What the uses of a feature add up to."""
+        found = await _run(usage_statistics, self._registry, self.project, feature_name)
+        return convert.statistics_response(found)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _list(self, query: ListedQuery) -> schemas.FeatureListResponse:
+        states, total = self._governance.find(query)
+        return schemas.FeatureListResponse(features=self._features(states), total=total)
+
+    def _record(self, usage: schemas.FeatureUsageCreate) -> schemas.FeatureUsageResponse:
+        kept = convert.usage_of(usage)
+        record_usage(self._registry, self.project, [kept])
+        return convert.usage_response(self.project, kept)
+
+    async def _become(
+        self, status: Status, name: str, author: str, expected: str | None
+    ) -> schemas.FeatureResponse:
+        return await self._answer(
+            self._governance.set_status, name, status, author=author, expected=expected
+        )
+
+    async def _answer(
+        self, work: Callable[P, FeatureState], *args: P.args, **kwargs: P.kwargs
+    ) -> schemas.FeatureResponse:
+        """Do some work on another thread, and tell of the feature that comes of it."""
+
+        def answered() -> schemas.FeatureResponse:
+            return self._features([work(*args, **kwargs)])[0]
+
+        return await asyncio.to_thread(answered)
+
+    def _features(self, states: Sequence[FeatureState]) -> list[schemas.FeatureResponse]:
+        totals = usage_totals(self._registry, self.project, [state.name for state in states])
+        return [
+            convert.feature_response(self.project, state, totals[state.name]) for state in states
+        ]
+
+
+async def _run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    return await asyncio.to_thread(work, *args, **kwargs)

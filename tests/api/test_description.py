@@ -1,0 +1,68 @@
+"""The description of the API: both planes, every route, every problem."""
+
+import json
+
+from headwater.api.app import describe
+from headwater.api.routes import PREFIX, router
+
+ROUTES = {
+    "createFeature": "POST /features",
+    "listFeatures": "GET /features",
+    "recordFeatureUsage": "POST /features/usage",
+    "getFeature": "GET /features/{feature_name}",
+    "updateFeature": "PUT /features/{feature_name}",
+    "deleteFeature": "DELETE /features/{feature_name}",
+    "activateFeature": "POST /features/{feature_name}/activate",
+    "deprecateFeature": "POST /features/{feature_name}/deprecate",
+    "createVersion": "POST /features/{feature_name}/versions",
+    "getFeatureVersions": "GET /features/{feature_name}/versions",
+    "getVersion": "GET /features/{feature_name}/versions/{version}",
+    "rollbackVersion": "POST /features/{feature_name}/rollback",
+    "getFeatureLineage": "GET /features/{feature_name}/lineage",
+    "getFeatureUsageHistory": "GET /features/{feature_name}/usage",
+    "getFeatureStatistics": "GET /features/{feature_name}/statistics",
+}
+
+
+def operations():
+    for path, methods in describe()["paths"].items():
+        for method, said in methods.items():
+            yield path, method.upper(), said
+
+
+def test_it_covers_both_planes():
+    found = {said["operationId"]: f"{method} {path}" for path, method, said in operations()}
+    mine = {name: said.replace(PREFIX, "") for name, said in found.items() if PREFIX in said}
+    assert mine == ROUTES
+    assert found["getOnlineFeatures"] == "POST /get-online-features"
+    assert len(router.routes) == len(ROUTES)
+
+
+def test_every_reference_leads_somewhere():
+    document = describe()
+    text = json.dumps(document)
+    names = document["components"]["schemas"]
+    for part in text.split('"#/components/schemas/')[1:]:
+        assert part.partition('"')[0] in names
+    assert "HTTPValidationError" not in names
+
+
+def test_every_route_says_how_it_fails():
+    for path, _, said in operations():
+        if not path.startswith(PREFIX):
+            continue
+        assert said["summary"]
+        problems = {status: r for status, r in said["responses"].items() if int(status) >= 400}
+        assert {"404", "422", "503"} <= problems.keys()
+        for response in problems.values():
+            assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_the_names_of_the_specification_are_there():
+    names = {
+        *("FeatureCreate", "FeatureUpdate", "FeatureVersionCreate", "FeatureUsageCreate"),
+        *("FeatureResponse", "FeatureListResponse", "FeatureVersionResponse"),
+        *("FeatureVersionListResponse", "FeatureUsageResponse", "FeatureLineageResponse"),
+        "FeatureStatisticsResponse",
+    }
+    assert names <= describe()["components"]["schemas"].keys()
