@@ -187,22 +187,39 @@ def _blocks(keys: list[bytes]) -> Iterator[tuple[int, int]]:
         start = stop
 
 
+class _Head:
+    """Where a run is read: its block, and how much of that is taken already."""
+
+    def __init__(self, blocks: Iterator[_Rows]) -> None:
+        self._blocks = blocks
+        self.rows = next(blocks, None)
+        self._taken = 0
+
+    def take(self, bound: bytes) -> _Rows | None:
+        """The rows of the block up to the bound; behind its last one comes the next block."""
+        if self.rows is None:
+            return None
+        start = self._taken
+        self._taken = bisect_right(self.rows.keys, bound, start)
+        found = self.rows.take(start, self._taken)
+        if self._taken == len(self.rows.keys):
+            self.rows, self._taken = next(self._blocks, None), 0
+        return found
+
+
 def _merged(runs: list[Iterator[_Rows]]) -> Iterator[_Rows]:
     """Rows of sorted runs in parts whose keys go up from part to part.
 
     Within a part rows stand run by run, so rows of one key stay in the order in which they came.
     """
-    heads = [next(run, None) for run in runs]
-    while any(heads):
-        bound = min(head.keys[-1] for head in heads if head)
+    heads = [_Head(run) for run in runs]
+    while waiting := [head.rows.keys[-1] for head in heads if head.rows is not None]:
+        bound = min(waiting)
         part = _Rows([], [], [])
-        for which, head in enumerate(heads):
-            if head is None:
-                continue
-            stop = bisect_right(head.keys, bound)
-            part.extend(head.take(0, stop))
-            rest = head.take(stop, len(head.keys))
-            heads[which] = rest if rest.keys else next(runs[which], None)
+        for head in heads:
+            found = head.take(bound)
+            if found is not None:
+                part.extend(found)
         yield part
 
 
