@@ -114,6 +114,7 @@ class RegistrySettings:
     """Where definitions, versions and runs are recorded."""
 
     url: Url = _setting(Url("sqlite:///.headwater/registry.db"), read_url)
+    rollback_days: int = _setting(7, whole(0, 3650))
 
 
 @dataclass(frozen=True, kw_only=True)

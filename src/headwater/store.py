@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ from headwater.compute.function_check import check_functions
 from headwater.compute.historical import Options, Request
 from headwater.compute.reading import Reader
 from headwater.config import Settings, load_settings
-from headwater.definitions.collection import Definitions, collect
+from headwater.definitions.collection import Definitions, collect, implicit
 from headwater.definitions.service import FeatureRef, FeatureService, parse_ref
+from headwater.definitions.ticks import DAY
 from headwater.errors import DefinitionError, NotFoundError, near_miss
 from headwater.expressions.analysis import analyze
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
@@ -25,7 +27,7 @@ from headwater.quality.conditions import check_rules
 from headwater.registry.apply import Applied, apply_plan
 from headwater.registry.build import build_plan
 from headwater.registry.head import Head, VersionEntry
-from headwater.registry.kinds import FeatureVersion
+from headwater.registry.kinds import FeatureVersion, now_us
 from headwater.registry.plan import Plan
 from headwater.registry.state import (
     Resolved,
@@ -34,6 +36,7 @@ from headwater.registry.state import (
     resolve,
     revision_definitions,
 )
+from headwater.registry.versions import Wanted
 
 if TYPE_CHECKING:
     from headwater.compute.engines.duckdb import DuckDBEngine
@@ -42,7 +45,9 @@ if TYPE_CHECKING:
     from headwater.offline.quarantine import Quarantine
     from headwater.offline.tables import OfflineTables
     from headwater.online.store import OnlineStore
+    from headwater.pipeline.materialize import Target
     from headwater.pipeline.runs import RunReport
+    from headwater.registry.governance import Governance
     from headwater.registry.store import Registry
     from headwater.serving.reader import EntityRows, OnlineReader
     from headwater.serving.response import OnlineResponse
@@ -81,6 +86,14 @@ class FeatureStore:
         from headwater.registry.store import open_registry
 
         return open_registry(str(self.settings.registry.url))
+
+    @cached_property
+    def governance(self) -> Governance:
+        """The life of single features: drafts, versions, rollbacks, lineage."""
+        from headwater.governed import ViewPlanner
+        from headwater.registry.governance import Governance
+
+        return Governance(self.registry, self.project, ViewPlanner(self))
 
     @cached_property
     def engine(self) -> DuckDBEngine:
@@ -138,13 +151,23 @@ class FeatureStore:
         """What `apply` would do to make the project hold these objects; nothing is changed.
 
         What the project has beside them stays, unless `prune`: then the objects are all that it
-        will hold. Raises DefinitionError for what is wrong in a definition.
+        will hold, but for features that were declared one by one. Raises DefinitionError for what
+        is wrong in a definition.
         """
         head = self.registry.head(self.project)
-        known = None if prune else load_definitions(self.registry, self.project, head)
-        analyzed = analyze(collect(objects, known=known), self.engine.schema)
+        stored = load_definitions(self.registry, self.project, head)
+        return self.plan_definitions(collect(objects, known=_kept(stored, prune=prune)), head)
+
+    def plan_definitions(
+        self, given: Definitions, head: Head, numbers: Mapping[str, Wanted] | None = None
+    ) -> Plan:
+        """The plan that makes the project, as it was read in `head`, hold exactly these.
+
+        `numbers` holds versions that features are to get instead of the next ones.
+        """
+        analyzed = analyze(given, self.engine.schema)
         self._check(analyzed, head)
-        return build_plan(self.registry, self.project, analyzed, head=head)
+        return build_plan(self.registry, self.project, analyzed, head=head, numbers=numbers)
 
     def _check(self, analyzed: AnalyzedProject, head: Head) -> None:
         """What the analysis can't see: rules, names in DuckDB, functions tried on a sample."""
@@ -170,10 +193,14 @@ class FeatureStore:
         """
         made = plan if isinstance(plan, Plan) else self.plan(plan, prune=prune)
         applied = apply_plan(self.registry, made, author=_user())
+        self.publish_all()
+        return applied
+
+    def publish_all(self) -> None:
+        """Let what was applied be served, and be found in DuckDB by its names."""
         views = self.analyzed().views.values()
         self.names.publish(item for view in views for item in named_features(view))
         self.publish()
-        return applied
 
     def publish(self) -> None:
         """Make the serving catalogue say what the registry says; apply and runs do it."""
@@ -184,6 +211,8 @@ class FeatureStore:
         contents = Contents(self._project_of, self._version_of, self._is_filled)
         catalogue = build_catalogue(self.project, head, self.analyzed(head), contents)
         publish(self.online, catalogue)
+        if "_online_reader" in self.__dict__:
+            self._online_reader.live.newest()  # who has just changed it reads what was changed
 
     def _is_filled(self, revision: str) -> bool:
         return self.online.published(self.project, [revision])[0] is not None
@@ -286,7 +315,7 @@ class FeatureStore:
     def _version_project(self, head: Head, found: Resolved) -> AnalyzedProject:
         """The project as the version means it: the current one, or an earlier revision's."""
         current = self.analyzed(head)
-        if found.version == head.features[found.feature].current:
+        if found.version == head.features[found.feature].declared:
             return current
         version = self.registry.get(self.project, FeatureVersion, found.object)
         return _as_version(self._project_of(found.revision), found, version)
@@ -314,7 +343,11 @@ class FeatureStore:
         runner = Materializer(
             project=self.project,
             current=[Target(view, reader) for view in analyzed.views.values()],
-            earlier=[Target(*self._earlier(revision)) for revision in _pinned(head)],
+            earlier=[
+                Target(*self._earlier(revision))
+                for revision in _stored_besides(head, head.live_revisions())
+            ],
+            warm=self._warm(head),
             registry=self.registry,
             online=self.online,
             quarantine=self.quarantine,
@@ -323,6 +356,20 @@ class FeatureStore:
             return runner.run(names, until=as_micros(until), on_progress=on_progress)
         finally:
             self.publish()
+
+    def _warm(self, head: Head) -> Sequence[Target]:
+        """What a rollback may need at once: revisions that were given up a short time ago.
+
+        One that can't be understood any more is no hindrance.
+        """
+        from headwater.pipeline.materialize import Target
+
+        since = now_us() - self.settings.registry.rollback_days * DAY
+        found = []
+        for revision in _stored_besides(head, head.warm_revisions(since)):
+            with contextlib.suppress(DefinitionError):
+                found.append(Target(*self._earlier(revision)))
+        return found
 
     def _earlier(self, revision: str) -> tuple[AnalyzedView, Reader]:
         """The view of a revision that is no longer current, and what reads it."""
@@ -390,11 +437,15 @@ def online_reference(ref: FeatureRef) -> Any:
     )
 
 
-def _pinned(head: Head) -> Sequence[str]:
-    """The stored revisions that are read though no view computes them: services are pinned."""
+def _kept(stored: Definitions, *, prune: bool) -> Definitions:
+    """What of a project stays beside what is applied."""
+    return implicit(stored) if prune else stored
+
+
+def _stored_besides(head: Head, revisions: Iterable[str]) -> Sequence[str]:
+    """Those of some revisions that runs write, though no view computes them."""
     current = {view.revision for view in head.views.values()}
-    live = head.live_revisions()
-    return [r for r in live if head.revisions[r].stored and r not in current]
+    return [r for r in revisions if head.revisions[r].stored and r not in current]
 
 
 def _as_version(

@@ -21,6 +21,7 @@ from headwater.serving.live import DOCUMENT
 from pipeline import projects
 from pipeline.looking import kept, served, stored, trained, view_of
 from pipeline.projects import USERS
+from registry.samples import timeless
 from store import shop
 from store.shop import HOUR, day, event
 
@@ -284,7 +285,7 @@ class Applied:
 
     def __init__(self, folder):
         store = FeatureStore(folder)
-        self.head = store.registry.head("shop")
+        self.head = timeless(store.registry.head("shop"))
         self.catalogue = decode(store.online.get_document("shop", DOCUMENT))
         self.model = store.get_online_features("model", {"user_id": USERS}).to_dict()["values"]
         self.total = served(store, ["total_1d"], USERS)

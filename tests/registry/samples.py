@@ -40,7 +40,8 @@ def timeless(head):
         )
         for name, entry in head.features.items()
     }
-    return replace(head, features=features)
+    revisions = {name: replace(entry, retired_at=None) for name, entry in head.revisions.items()}
+    return replace(head, features=features, revisions=revisions)
 
 
 def analyze(views, *, services=(), entities=(USER,), sources=(EVENTS,)):

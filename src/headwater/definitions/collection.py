@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from headwater.definitions.entity import Entity
 from headwater.definitions.feature import Feature
 from headwater.definitions.service import FeatureRef, FeatureService
 from headwater.definitions.source import Source
-from headwater.definitions.view import FeatureView
+from headwater.definitions.view import IMPLICIT, FeatureView
 from headwater.errors import DefinitionError, near_miss
 
 _PLURALS: dict[type[Definition], str] = {
@@ -79,7 +79,7 @@ def collect(
     gathered = _Gathered()
     for declared, place in _flat(objects, None):
         gathered.add(declared, place)
-    found = gathered.over(known or Definitions())
+    found = _yielding(gathered.over(known or Definitions()))
     _check_features(found)
     for view in found.views.values():
         _check_known(view, "entity", view.entity_name, found.entities)
@@ -164,6 +164,36 @@ def _disagree(
 def _name(declared: Definition) -> str:
     name: str = getattr(declared, "name")  # noqa: B009
     return name
+
+
+def _yielding(found: Definitions) -> Definitions:
+    """Features that a view declares leave the implicit view that they joined one by one."""
+    declared = {
+        feature.name
+        for name, view in found.views.items()
+        if not name.startswith(IMPLICIT)
+        for feature in view.features
+    }
+    views = {}
+    for name, view in found.views.items():
+        kept = tuple(feature for feature in view.features if feature.name not in declared)
+        if not name.startswith(IMPLICIT) or len(kept) == len(view.features):
+            views[name] = view
+        elif kept:
+            views[name] = view.model_copy(update={"features": kept})
+    return replace(found, views=MappingProxyType(views))
+
+
+def implicit(found: Definitions) -> Definitions:
+    """The views that features joined one by one, with what these refer to."""
+    views = {name: view for name, view in found.views.items() if name.startswith(IMPLICIT)}
+    entities = {view.entity_name for view in views.values()}
+    sources = {view.source_name for view in views.values()}
+    return Definitions(
+        entities={name: item for name, item in found.entities.items() if name in entities},
+        sources={name: item for name, item in found.sources.items() if name in sources},
+        views=views,
+    )
 
 
 def _check_features(found: Definitions) -> None:

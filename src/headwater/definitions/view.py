@@ -79,6 +79,10 @@ _OfSource = Annotated[
 ]
 
 
+IMPLICIT = "api__"
+"""How the views begin that features join which were declared one by one."""
+
+
 class FeatureView(Definition):
     """Features computed together from one source, or from other views, for one entity.
 

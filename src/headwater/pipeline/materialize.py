@@ -17,7 +17,13 @@ from headwater.compute.fetch import last_change
 from headwater.compute.latest import latest_part, latest_parts_of
 from headwater.compute.progress import OnProgress, Progress
 from headwater.compute.reading import Reader
-from headwater.errors import DefinitionError, NotFoundError, NotSupportedError, near_miss
+from headwater.errors import (
+    DefinitionError,
+    HeadwaterError,
+    NotFoundError,
+    NotSupportedError,
+    near_miss,
+)
 from headwater.expressions.analyzed import AnalyzedView
 from headwater.offline.quarantine import Quarantine
 from headwater.online.codec import from_micros
@@ -43,12 +49,14 @@ class Materializer:
     """Runs of one project: what there is to run, where values go, where runs are logged.
 
     `earlier` are revisions that are no longer current and still served, since a service is pinned
-    to one of their features; they run with the view of their name.
+    to one of their features or a version was rolled back to; `warm` are those that a rollback may
+    still lead to. Both run with the view of their name.
     """
 
     project: str
     current: Sequence[Target]
     earlier: Sequence[Target]
+    warm: Sequence[Target]
     registry: Registry
     online: OnlineStore
     quarantine: Quarantine
@@ -75,7 +83,19 @@ class Materializer:
         targets = self._chosen(names)
         with ThreadPoolExecutor(max_workers=max(1, min(workers, len(targets)))) as pool:
             jobs = [pool.submit(self._run, target, clock, on_progress) for target in targets]
-        return [job.result() for job in jobs]
+        done = [job.result() for job in jobs]
+        views = {target.view.name for target in targets}
+        kept = [target for target in self.warm if target.view.name in views]
+        return [*done, *(self._keep_warm(target, clock, on_progress) for target in kept)]
+
+    def _keep_warm(self, target: Target, clock: int, on_progress: OnProgress | None) -> RunReport:
+        """Run a revision that nothing reads; what fails in it fails nobody."""
+        try:
+            return self._run(target, clock, on_progress)
+        except HeadwaterError as error:
+            view = target.view
+            reason = f"not kept warm for a rollback: {error}"
+            return RunReport(view.name, view.revision, "materialize", skipped=reason)
 
     def _chosen(self, names: Sequence[str] | None) -> list[Target]:
         if names is None:

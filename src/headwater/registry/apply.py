@@ -61,11 +61,15 @@ def _is_applied(registry: Registry, plan: Plan, head: Head) -> bool:
 
 def stamped(head: Head, commit: Commit) -> Head:
     """A head with the time and author of the commit on what that commit makes or changes."""
+    revisions = {
+        name: replace(entry, retired_at=commit.at) if entry.retired == commit.generation else entry
+        for name, entry in head.revisions.items()
+    }
     features = {
         name: _stamped(entry, commit) if entry.touched == commit.generation else entry
         for name, entry in head.features.items()
     }
-    return replace(head, features=features)
+    return replace(head, features=features, revisions=revisions)
 
 
 def _stamped(entry: FeatureEntry, commit: Commit) -> FeatureEntry:

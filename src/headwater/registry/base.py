@@ -32,12 +32,14 @@ class Base:
     """The present state of a project, as far as a plan needs it.
 
     `definitions` holds the stored objects that are changed or removed, by kind and name;
-    `versions` the current FeatureVersion of each feature that is wanted, archived ones included.
+    `versions` the FeatureVersion that is declared of each feature that is wanted, archived ones
+    included; `returned` the one that was rolled back to, where one was.
     """
 
     head: Head
     definitions: Mapping[str, Mapping[str, Definition]]
     versions: Mapping[str, FeatureVersion]
+    returned: Mapping[str, FeatureVersion]
 
     def features(self) -> dict[str, Feature]:
         """The stored definitions of features in views that are changed or removed."""
@@ -79,16 +81,18 @@ def load_base(
         for kind, cls in CLASSES.items()
     }
     known = [name for name in desired.features() if name in head.features]
-    keys = {name: _current_key(head, name) for name in known}
-    return Base(head, definitions, fetch(registry, project, FeatureVersion, keys))
+    entries = {name: head.features[name] for name in known}
+    keys = {name: entry.versions[entry.declared].object for name, entry in entries.items()}
+    held = {n: entry.versions[entry.current].object for n, entry in entries.items() if entry.held}
+    return Base(
+        head,
+        definitions,
+        versions=fetch(registry, project, FeatureVersion, keys),
+        returned=fetch(registry, project, FeatureVersion, held),
+    )
 
 
 def _differing(stored: Mapping[str, str], wanted: Mapping[str, Packed]) -> dict[str, str]:
     return {
         name: key for name, key in stored.items() if name not in wanted or wanted[name].key != key
     }
-
-
-def _current_key(head: Head, name: str) -> str:
-    entry = head.features[name]
-    return entry.versions[entry.current].object

@@ -18,23 +18,30 @@ from headwater.registry.kinds import Packed, pack
 from headwater.registry.plan import Plan
 from headwater.registry.revisions import backfills, next_revisions, revision_changes, revision_of
 from headwater.registry.store import Registry
+from headwater.registry.versions import Wanted
 
 
 def build_plan(
-    registry: Registry, project: str, desired: AnalyzedProject, *, head: Head | None = None
+    registry: Registry,
+    project: str,
+    desired: AnalyzedProject,
+    *,
+    head: Head | None = None,
+    numbers: Mapping[str, Wanted] | None = None,
 ) -> Plan:
     """The plan that makes a project what `desired` says, and no more: what it lacks is removed.
 
     Who made `desired` by adding to what was stored gives the `head` that was read for it;
-    otherwise what somebody else has added since would count as removed. Reads the registry and
-    changes nothing. What stands in the way is in the plan's `errors`.
+    otherwise what somebody else has added since would count as removed. `numbers` holds the
+    versions that features are to get instead of the next ones. Reads the registry and changes
+    nothing. What stands in the way is in the plan's `errors`.
     """
     wanted = wanted_objects(desired)
     base = load_base(registry, project, head or registry.head(project), desired, wanted)
     readers = Readers(desired)
     objects = tuple(_object_changes(base, wanted, readers))
     fields = {(change.kind, change.name): change.fields for change in objects}
-    outcomes = FeaturePlanner(base, desired, fields, readers).outcomes()
+    outcomes = FeaturePlanner(base, desired, fields, readers, numbers or {}).outcomes()
     features = tuple(found.change for found in outcomes.values() if found.change is not None)
     head = _next_head(base.head, desired, wanted, outcomes)
     current = [view.revision for view in desired.views.values()]

@@ -20,11 +20,15 @@ PENDING = -1
 
 @dataclass(frozen=True)
 class Edit:
-    """New entries of features, what is said of them, and what they point to."""
+    """New entries of features, what is said of them, and what they point to.
+
+    `revived` are revisions that they read, retired or not.
+    """
 
     entries: Mapping[str, FeatureEntry]
     changes: tuple[FeatureChange, ...]
     objects: tuple[Stored, ...] = ()
+    revived: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -39,7 +43,17 @@ def edited_head(head: Head, edit: Edit) -> Head:
     generation = head.generation + 1
     entries = {name: _placed(entry, generation) for name, entry in edit.entries.items()}
     features = dict(sorted({**head.features, **entries}.items()))
-    after = replace(head, generation=generation, features=features)
+    revived = {
+        name: replace(head.revisions[name], retired=None, retired_at=None)
+        for name in edit.revived
+        if name in head.revisions
+    }
+    after = replace(
+        head,
+        generation=generation,
+        features=features,
+        revisions={**head.revisions, **revived},
+    )
     for name, entry in entries.items():
         before = head.features.get(name)
         if before is None or before.upstream != entry.upstream:

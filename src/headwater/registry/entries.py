@@ -64,7 +64,7 @@ def content_of(
         dtype=record.data_type,
         data_hash="",
         serving_hash="",
-        definition={"validation_rules": list(record.validation_rules)},
+        definition={**record.frame, "validation_rules": list(record.validation_rules)},
         inputs=record.upstream_features,
         bump=bump,
         reason=reason,

@@ -15,8 +15,14 @@ from headwater.registry.diff import DESCRIBES, field_changes, same_rules
 from headwater.registry.graph import Readers
 from headwater.registry.head import APPLIED, FeatureEntry, VersionEntry
 from headwater.registry.kinds import FeatureVersion, content_key
-from headwater.registry.records import FeatureRecord, record_of, transformation_of, upstream_of
-from headwater.registry.versions import FIRST, judge, next_version
+from headwater.registry.records import (
+    FeatureRecord,
+    record_of,
+    restored,
+    transformation_of,
+    upstream_of,
+)
+from headwater.registry.versions import FIRST, Wanted, check_wanted, judge, next_version
 
 ObjectFields = Mapping[tuple[str, str], tuple[FieldChange, ...]]
 _VALUES = (
@@ -46,14 +52,21 @@ class Outcome:
 class FeaturePlanner:
     """Compares the wanted features of a project with those of its head.
 
-    `fields` holds the field changes of the objects (entities, sources, views) that change.
+    `fields` holds the field changes of the objects (entities, sources, views) that change,
+    `numbers` the versions that were asked for by number.
     """
 
     def __init__(
-        self, base: Base, desired: AnalyzedProject, fields: ObjectFields, readers: Readers
+        self,
+        base: Base,
+        desired: AnalyzedProject,
+        fields: ObjectFields,
+        readers: Readers,
+        numbers: Mapping[str, Wanted],
     ) -> None:
         self._base = base
         self._fields = fields
+        self._numbers = numbers
         self._readers = readers
         self._desired = desired
         self._stored = base.features()
@@ -146,45 +159,42 @@ class FeaturePlanner:
     def _next(self, view: AnalyzedView, feature: AnalyzedFeature) -> Outcome:
         entry = self._base.head.features[feature.name]
         old = self._base.versions[feature.name]
-        same_data = old.data_hash == feature.data_hash
-        bump = judge(
-            data=not same_data,
-            serving=old.serving_hash != feature.serving_hash,
-            rules=not same_rules(old.definition, feature.feature.to_dict()),
-        )
+        wanted = self._numbers.get(feature.name)
+        bump = _bump(old, feature)
         fields = self._field_changes(entry, old, feature)
-        reason = self._reason(view, feature, bump, fields)
-        versions = _moved(entry, view.revision) if same_data else entry.versions
-        current, version = entry.current, None
-        if bump is not None:
-            current = next_version(entry.versions, bump)
-            version = _version(view, feature, current, bump, reason)
-            made = self._entry(view, version)
-            if same_data:  # it has all the homes of the version that it replaces
-                made = replace(versions[entry.current], object=made.object, since=made.since)
-            versions = {**versions, current: made}
+        returned = self._base.returned.get(feature.name)
+        version = None
+        if returned is not None and _bump(returned, feature) is None:
+            after = replace(entry, held=None, versions=_moved(entry, entry.current, view.revision))
+            bump, reason = None, f"its definition is again that of {entry.current}"
+        elif bump is None and wanted is None:
+            reason = self._reason(view, feature, bump, fields)
+            after = replace(entry, versions=_moved(entry, entry.declared, view.revision))
+        else:
+            reason = self._reason(view, feature, bump, fields)
+            after, version = self._raised(view, feature, entry, (bump, reason), wanted)
         back = entry.status == "archived"
         record = record_of(view, feature)
+        if after.held is not None and returned is not None:
+            record = restored(record, returned)
         after = replace(
-            entry,
+            after,
             view=view.name,
-            current=current,
-            versions=versions,
             status="active" if back else entry.status,
             record=content_key(record),
             upstream=upstream_of(feature),
         )
-        touched = back or bool(bump) or bool(fields) or after.record != entry.record
+        touched = back or version is not None or bool(fields) or after.record != entry.record
         if touched:
             after = replace(after, touched=self._generation)
-        if not (back or bump or fields):
+        if not (back or version is not None or fields):
             return Outcome(after, record=record if touched else None)
         change = FeatureChange(
             "added" if back else "changed",
             feature.name,
             view.name,
             old_version=entry.current,
-            new_version=current,
+            new_version=after.current,
             dtype=feature.dtype,
             bump=bump,
             reason=f"comes back; {reason}" if back else reason,
@@ -192,6 +202,34 @@ class FeaturePlanner:
             downstream=self._readers.of_features([feature.name]) if bump else Downstream(),
         )
         return Outcome(after, change, version, record)
+
+    def _raised(
+        self,
+        view: AnalyzedView,
+        feature: AnalyzedFeature,
+        entry: FeatureEntry,
+        cause: tuple[Bump | None, str],
+        wanted: Wanted | None,
+    ) -> tuple[FeatureEntry, FeatureVersion]:
+        """A feature with one version more: of the next number, or of the one that is wanted."""
+        bump, reason = cause
+        if wanted is not None:
+            check_wanted(feature.name, entry.versions, wanted, bump)
+            current = wanted.version
+        else:
+            current = next_version(entry.versions, bump or "patch")
+        version = _version(view, feature, current, bump, reason)
+        if wanted is not None:
+            version = replace(
+                version, changelog=wanted.changelog, breaking_changes=wanted.breaking_changes
+            )
+        made, versions = self._entry(view, version), entry.versions
+        if self._base.versions[feature.name].data_hash == feature.data_hash:
+            versions = _moved(entry, entry.declared, view.revision)
+            # it has all the homes of the version that it replaces
+            made = replace(versions[entry.declared], object=made.object, since=made.since)
+        after = replace(entry, current=current, held=None, versions={**versions, current: made})
+        return after, version
 
     def _entry(self, view: AnalyzedView, version: FeatureVersion) -> VersionEntry:
         return VersionEntry(content_key(version), view.revision, version.name, self._generation)
@@ -288,9 +326,18 @@ def _article(status: str) -> str:
     return "a draft" if status == "draft" else f"{status} in the catalogue alone"
 
 
-def _moved(entry: FeatureEntry, revision: str) -> dict[str, VersionEntry]:
-    """The versions, with those whose values are the current one's in the view's new revision."""
-    home = entry.versions[entry.current].home
+def _bump(old: FeatureVersion, feature: AnalyzedFeature) -> Bump | None:
+    """What the step from a version to a definition deserves; None where they say the same."""
+    return judge(
+        data=old.data_hash != feature.data_hash,
+        serving=old.serving_hash != feature.serving_hash,
+        rules=not same_rules(old.definition, feature.feature.to_dict()),
+    )
+
+
+def _moved(entry: FeatureEntry, version: str, revision: str) -> dict[str, VersionEntry]:
+    """The versions, with those whose values are that one's in the view's new revision."""
+    home = entry.versions[version].home
     return {
         name: found.moved(revision) if found.home == home and home[0] != revision else found
         for name, found in entry.versions.items()

@@ -69,6 +69,11 @@ class FeatureEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     deprecated_at: int | None = None
     held: str | None = None
 
+    @property
+    def declared(self) -> str:
+        """The version that the feature's definition describes: the current one, or `held`."""
+        return self.held or self.current
+
 
 class ViewEntry(msgspec.Struct, frozen=True):
     """A view: the key of its definition, and the revision that it computes."""
@@ -81,7 +86,8 @@ class RevisionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A revision that may have data; `stored` tells whether runs write its values.
 
     `inputs` are the feature versions of other views that it reads (`name@version`), `since` and
-    `retired` the generations in which it came up and in which nothing reached it any more.
+    `retired` the generations in which it came up and in which nothing reached it any more, the
+    latter at the time `retired_at` (microseconds UTC).
     """
 
     view: str
@@ -89,6 +95,7 @@ class RevisionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     stored: bool = True
     inputs: tuple[str, ...] = ()
     retired: int | None = None
+    retired_at: int | None = None
 
 
 class Head(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -117,8 +124,16 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether both say the same, whatever their generations."""
         return msgspec.structs.replace(self, generation=other.generation) == other
 
+    def warm_revisions(self, since: int) -> tuple[str, ...]:
+        """The revisions that nothing has read since a time (microseconds UTC) or later."""
+        return tuple(
+            name
+            for name, entry in self.revisions.items()
+            if entry.retired_at is not None and entry.retired_at >= since
+        )
+
     def live_revisions(self) -> tuple[str, ...]:
-        """The revisions that views, or versions to which services are pinned, read now."""
+        """The revisions that views, current versions or services read now."""
         return tuple(name for name, entry in self.revisions.items() if entry.retired is None)
 
 

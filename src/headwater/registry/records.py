@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from headwater.definitions.feature import Feature
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedView
+
+if TYPE_CHECKING:
+    from headwater.registry.kinds import FeatureVersion
 
 FRAME = ("window", "tail_hop", "offset", "rows", "min_rows", "default")
 _SHARED = (
@@ -76,6 +79,17 @@ def record_of(view: AnalyzedView, feature: AnalyzedFeature) -> FeatureRecord:
         ttl=around.get("ttl"),
         frame={name: declared[name] for name in FRAME if name in declared},
         **{name: _frozen(declared[name]) for name in _SHARED if name in declared},
+    )
+
+
+def restored(record: FeatureRecord, version: FeatureVersion) -> FeatureRecord:
+    """The record with the code, rules and type of a version that was rolled back to."""
+    return msgspec.structs.replace(
+        record,
+        transformation=version.transformation,
+        validation_rules=tuple(version.rules),
+        data_type=version.dtype,
+        frame={name: version.definition[name] for name in FRAME if name in version.definition},
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
 from headwater.registry.base import Kinds
 from headwater.registry.changes import Backfill, FeatureChange, RevisionChange
-from headwater.registry.head import FeatureEntry, Head, RevisionEntry
+from headwater.registry.head import APPLIED, FeatureEntry, Head, RevisionEntry
 from headwater.registry.kinds import Revision, RevisionColumn
 from headwater.registry.versions import known_version
 
@@ -70,7 +70,9 @@ def next_revisions(
     live = _live(entries, desired, features)
     return {
         name: msgspec.structs.replace(
-            entry, retired=None if name in live else _or(entry.retired, generation)
+            entry,
+            retired=None if name in live else _or(entry.retired, generation),
+            retired_at=None if name in live else entry.retired_at,
         )
         for name, entry in sorted(entries.items())
     }
@@ -89,7 +91,7 @@ def _inputs(view: AnalyzedView, features: Mapping[str, FeatureEntry]) -> tuple[s
     own = {feature.name for feature in view.features}
     read = {name for feature in view.features for name in feature.inputs} - own
     known = sorted(name for name in read if name in features)
-    return tuple(f"{name}@{features[name].current}" for name in known)
+    return tuple(f"{name}@{features[name].declared}" for name in known)
 
 
 def _live(
@@ -97,7 +99,9 @@ def _live(
     desired: AnalyzedProject,
     features: Mapping[str, FeatureEntry],
 ) -> set[str]:
-    """Revisions that views compute, that services are pinned to, and all that these read."""
+    """Revisions that views compute, that services are pinned to or versions were rolled back to,
+    and all that these read.
+    """
     pins = (
         f"{ref.feature}@{ref.version}"
         for service in desired.services.values()
@@ -106,6 +110,8 @@ def _live(
     )
     waiting = [view.revision for view in desired.views.values()]
     waiting.extend(_homes(pins, features))
+    held = (found for found in features.values() if found.held and found.status in APPLIED)
+    waiting.extend(found.versions[found.current].revision for found in held)
     live: set[str] = set()
     while waiting:
         name = waiting.pop()

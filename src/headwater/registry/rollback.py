@@ -9,8 +9,8 @@ from headwater.registry.changes import FeatureChange
 from headwater.registry.edits import PENDING, Edit, record_changes
 from headwater.registry.head import FeatureEntry
 from headwater.registry.kinds import FeatureVersion, content_key
-from headwater.registry.records import FeatureRecord
-from headwater.registry.versions import is_rollback, rollback_name
+from headwater.registry.records import FeatureRecord, restored
+from headwater.registry.versions import rollback_name
 
 
 def rolled_back(
@@ -34,12 +34,7 @@ def rolled_back(
     name = rollback_name(target, entry.versions)
     reason = f"{entry.current} rolled back to {target}"
     made = replace(content, version=name, bump=None, reason=reason, changelog=reason)
-    after = replace(
-        record,
-        transformation=content.transformation,
-        validation_rules=tuple(content.rules),
-        data_type=content.dtype,
-    )
+    after = restored(record, content)
     home = entry.versions[target]
     versions = {
         **entry.versions,
@@ -52,8 +47,7 @@ def rolled_back(
             rolled_back_at=None,
         ),
     }
-    declared = entry.held or entry.current
-    held = declared if entry.view and not is_rollback(declared) else None
+    held = entry.declared if entry.view else None
     changed = replace(entry, current=name, versions=versions, record=content_key(after), held=held)
     change = FeatureChange(
         "changed",
@@ -65,4 +59,5 @@ def rolled_back(
         reason=reason,
         fields=record_changes(record, after),
     )
-    return Edit({record.name: changed}, (change,), (after, made))
+    revived = (home.revision,) if home.revision else ()
+    return Edit({record.name: changed}, (change,), (after, made), revived)

@@ -111,7 +111,8 @@ class _Builder:
         """
         entry = self._head.revisions[revision]
         if self._is_current(revision):
-            return Input(name=name, feature=name)
+            held = self._head.features[name].held  # what reads it was made for this version
+            return Input(name=name, feature=name, version=held)
         pinned = dict(item.rsplit("@", 1) for item in entry.inputs)
         if name in pinned:
             return Input(name=name, feature=name, version=pinned[name])

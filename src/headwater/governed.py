@@ -1,0 +1,164 @@
+"""How features that were declared one by one are computed: they join views of their own making.
+
+Those with one entity, source, frequency and age stand in one view; windows apart from latest
+rows, which no view holds together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headwater.definitions.collection import collect
+from headwater.definitions.feature import Feature
+from headwater.definitions.view import IMPLICIT, FeatureView
+from headwater.errors import DefinitionError, RefusedError
+from headwater.registry.head import Head
+from headwater.registry.plan import Plan
+from headwater.registry.records import FeatureRecord
+from headwater.registry.state import load_definitions
+from headwater.registry.versions import Wanted
+
+if TYPE_CHECKING:
+    from headwater.store import FeatureStore
+
+_SAME = (
+    "description",
+    "owner",
+    "tags",
+    "validation_rules",
+    "duckdb_table",
+    "duckdb_view",
+    "feature_type",
+    "value_kind",
+    "data_source",
+    "computation_logic",
+    "upstream_features",
+)
+
+
+class ViewPlanner:
+    """Plans changes of single features in the project of a store."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store = store
+
+    def activation(self, head: Head, record: FeatureRecord) -> Plan | None:
+        """The plan that computes a draft; None where it has no SQL, or nothing to compute from.
+
+        Raises RefusedError for code that is not run, DefinitionError for what is wrong in it.
+        """
+        code = record.transformation
+        if code is None or (record.source is None and not self._reads_features(head, record)):
+            return None
+        if code.transformation_type != "sql":
+            raise RefusedError(
+                f"feature '{record.name}': {code.transformation_type} code that came over the API "
+                "is kept and shown, not run; declare the function in a module of the project, or "
+                "leave out 'source' to keep it in the catalogue alone"
+            )
+        view = self._view_of(head, record)
+        return self._plan(head, view)
+
+    def edition(self, head: Head, record: FeatureRecord, wanted: Wanted | None) -> Plan:
+        """The plan that makes a computed feature what its record says."""
+        entry = head.features[record.name]
+        stored = load_definitions(self._store.registry, self._store.project, head)
+        view = stored.views[entry.view]
+        features = tuple(
+            edited(feature, record) if feature.name == record.name else feature
+            for feature in view.features
+        )
+        numbers = None if wanted is None else {record.name: wanted}
+        return self._plan(head, view.model_copy(update={"features": features}), numbers)
+
+    def applied(self) -> None:
+        """Let what changed be served."""
+        self._store.publish_all()
+
+    def _plan(
+        self, head: Head, view: FeatureView, numbers: dict[str, Wanted] | None = None
+    ) -> Plan:
+        stored = load_definitions(self._store.registry, self._store.project, head)
+        plan = self._store.plan_definitions(collect([view], known=stored), head, numbers)
+        if plan.errors:
+            raise DefinitionError("\n".join(plan.errors))
+        return plan
+
+    def _reads_features(self, head: Head, record: FeatureRecord) -> bool:
+        """Whether a feature without source is computed from features that have values."""
+        above = [head.features.get(name) for name in record.upstream_features]
+        return bool(above) and all(entry is not None and entry.view for entry in above)
+
+    def _view_of(self, head: Head, record: FeatureRecord) -> FeatureView:
+        """The view that a feature joins, with it."""
+        entity = record.entity or self._shared_entity(head, record)
+        parts = [entity or "all", record.source or "features", record.update_frequency or ""]
+        parts += [f"ttl_{record.ttl}" if record.ttl else ""]
+        parts += ["" if record.frame.get("window") else "rows"]
+        name = (IMPLICIT + "__".join(part for part in parts if part))[:128]
+        known = head.views.get(name)
+        feature = feature_of(record)
+        if known is not None:
+            stored = load_definitions(self._store.registry, self._store.project, head).views[name]
+            return stored.model_copy(update={"features": (*stored.features, feature)})
+        fields: dict[str, Any] = {"entity": entity, "source": record.source, "ttl": record.ttl}
+        if record.update_frequency is not None:
+            fields["update_frequency"] = record.update_frequency
+        return FeatureView(name, features=[feature], **fields)
+
+    def _shared_entity(self, head: Head, record: FeatureRecord) -> str | None:
+        """The entity of all that a derived feature reads. Raises DefinitionError if they differ."""
+        if record.source is not None:
+            return None
+        views = self._store.analyzed(head).views
+        names = {views[head.features[n].view].view.entity_name for n in record.upstream_features}
+        if len(names) > 1:
+            raise DefinitionError(
+                f"feature '{record.name}': field 'entity': is required, since what it reads has "
+                f"several: {', '.join(sorted(str(name) for name in names))}"
+            )
+        return names.pop()
+
+
+def feature_of(record: FeatureRecord) -> Feature:
+    """The definition of a feature that a record declares in SQL."""
+    code = record.transformation
+    fields: dict[str, Any] = {name: getattr(record, name) for name in _SAME}
+    fields |= {**record.frame, "expression": None if code is None else code.code}
+    return Feature(record.name, dtype=record.data_type, **_given(fields))
+
+
+def edited(feature: Feature, record: FeatureRecord) -> Feature:
+    """A feature as its view defines it, with the description, rules and code of a record.
+
+    Raises RefusedError where code is put in place of a function, or the other way.
+    """
+    code = record.transformation
+    fields = feature.to_dict()
+    fields |= {
+        "description": record.description,
+        "tags": record.tags,
+        "validation_rules": record.validation_rules,
+    }
+    if feature.function is not None:
+        if code is None or code.code != feature.function.path:
+            raise RefusedError(
+                f"feature '{record.name}': it is computed by the function "
+                f"'{feature.function.path}'; change it in its module, and apply"
+            )
+    elif code is None or code.transformation_type != "sql":
+        raise RefusedError(
+            f"feature '{record.name}': field 'transformation': its values are computed by SQL; "
+            "give SQL"
+        )
+    else:
+        fields["expression"] = code.code
+    return Feature.from_dict(_given(fields))
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in fields.items()
+        if value not in (None, (), "")
+    }
