@@ -76,6 +76,14 @@ class FeatureStore:
     def project(self) -> str:
         return self.settings.project
 
+    @property
+    def author(self) -> str:
+        """Who changes things in the project: the user of this process."""
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            return "unknown"
+
     def __repr__(self) -> str:
         return f"FeatureStore(project='{self.project}', root='{self.settings.root}')"
 
@@ -192,7 +200,7 @@ class FeatureStore:
         Raises ConflictError when the project has changed since it was planned.
         """
         made = plan if isinstance(plan, Plan) else self.plan(plan, prune=prune)
-        applied = apply_plan(self.registry, made, author=_user())
+        applied = apply_plan(self.registry, made, author=self.author)
         self.publish_all()
         return applied
 
@@ -243,6 +251,14 @@ class FeatureStore:
                 "to the versions that come of it"
             )
         return found
+
+    def pinned_services(self, feature: str, version: str) -> list[str]:
+        """The services that go on reading one version of a feature, whatever is current."""
+        return [
+            name
+            for name, service in self.analyzed().services.items()
+            if any(ref.feature == feature and ref.version == version for ref in service.features)
+        ]
 
     # --- looking around ---------------------------------------------------------------------
 
@@ -487,10 +503,3 @@ def as_micros(value: Any) -> int | None:
     moment = value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value
     since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

@@ -112,9 +112,13 @@ class Governance:
         found = {name: head.features[name] for name in names if name in head.features}
         return self._states(head, found), total
 
+    def graph(self) -> FeatureGraph:
+        """What depends on what, now."""
+        return self._graph_of(self._head())
+
     def lineage(self, name: str, *, depth: int | None = None) -> Lineage:
         """What a feature depends on and what depends on it, `depth` steps away at the most."""
-        return self._graph_of(self._head()).lineage(name, depth=depth)
+        return self.graph().lineage(name, depth=depth)
 
     def versions(self, name: str) -> list[VersionState]:
         """Every version of a feature, newest first."""

@@ -1,0 +1,73 @@
+"""rollback and lineage on the project that `init` makes."""
+
+import json
+import shutil
+
+import pytest
+
+from cli.test_commands import EDIT, edit
+
+
+@pytest.fixture
+def changing(_served, tmp_path, monkeypatch):
+    """A copy of the project with applied and materialized features, to be changed."""
+    monkeypatch.chdir(shutil.copytree(_served, tmp_path / "shop"))
+    return tmp_path / "shop"
+
+
+def test_rollback_serves_what_was_served(headwater, changing):
+    def orders():
+        return json.loads(headwater("get", "orders_7d", "--key", "user_id=u1", "--json").out)
+
+    before = orders()
+    edit(changing, *EDIT)
+    assert headwater("apply").code == headwater("materialize").code == 0
+    result = headwater("rollback", "orders_7d", "1.0")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "rolled back: orders_7d 2.0.0 -> 1.0.0_rollback\n"
+    after = orders()
+    assert json.dumps(after).replace("1.0.0_rollback", "1.0.0") == json.dumps(before)
+    assert "no changes" in headwater("apply").out
+    again = headwater("rollback", "orders_7d", "1.0.0")
+    assert "1.0.0_rollback -> 1.0.0_rollback2" in again.err
+
+
+def test_rollback_says_what_it_leaves(headwater, changing):
+    edit(changing, '"count(*)", window="30d"', '"count(*)", window="31d"')
+    edit(
+        changing,
+        '["orders_7d", "basket_30d", "last_country"]',
+        '["orders_7d", "orders_30d@1.0.0", "last_country"]',
+    )
+    assert headwater("apply").code == 0
+    found = json.loads(headwater("rollback", "orders_30d", "1.0.0", "--json").out)
+    assert found == {
+        "feature": "orders_30d",
+        "version": "1.0.0_rollback",
+        "replaced": "2.0.0",
+        "downstream_features": ["basket_30d"],
+        "pinned_services": [],
+    }
+
+
+def test_mistakes_of_a_rollback(headwater, served):
+    for arguments, message in (
+        (("orders_7", "1.0.0"), "no feature 'orders_7'; did you mean 'orders_7d'?"),
+        (("orders_7d", "9.0.0"), "has no version '9.0.0' (versions: 1.0.0)"),
+        (("orders_7d", "1.0.0"), "'1.0.0' is the current one"),
+    ):
+        result = headwater("rollback", *arguments)
+        assert (result.code, result.out) == (1, "")
+        assert message in result.err
+
+
+def test_lineage(headwater, served):
+    result = headwater("lineage", "orders_30d")
+    assert result.out == "orders_30d depends on nothing\norders_30d is read by:\n  basket_30d\n"
+    result = headwater("lineage", "basket_30d", "--depth", "1")
+    assert result.out == (
+        "basket_30d depends on:\n  orders_30d\n  spend_30d\nbasket_30d is read by nothing\n"
+    )
+    found = json.loads(headwater("lineage", "basket_30d", "--json").out)
+    assert found["all_upstream"] == ["orders_30d", "spend_30d"]
+    assert headwater("lineage", "basket").code == 1
