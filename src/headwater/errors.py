@@ -24,8 +24,11 @@ expected and suggests the near-miss name; it never holds a secret.
 from __future__ import annotations
 
 import difflib
+import heapq
 from collections.abc import Iterable
 from typing import ClassVar
+
+_COMPARED = 50
 
 
 class HeadwaterError(Exception):
@@ -140,6 +143,13 @@ class MissingExtraError(HeadwaterError):
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the nearest known name, or an empty text."""
-    found = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
+    """`; did you mean 'x'?` for the nearest known name, or an empty text.
+
+    Of many names only those that share most with it are compared: all would take long.
+    """
+    names = sorted(set(known))
+    if len(names) > _COMPARED:
+        parts = {name[i : i + 3] for i in range(len(name) - 2)}
+        names = heapq.nlargest(_COMPARED, names, lambda other: sum(p in other for p in parts))
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"; did you mean '{found[0]}'?" if found else ""

@@ -286,6 +286,15 @@ def test_an_unknown_project_is_told_the_near_one(api, projects):
     assert "did you mean 'research'?" in said
 
 
+def test_a_project_is_not_made_by_a_feature_that_is_refused(api):
+    wrong = {**RSI, "upstream_features": ["stock_rsi_14d"]}
+    lab = {"project": "lab"}
+    assert "itself" in api.problem("POST", "/features", 409, json=wrong, params=lab)
+    assert "no project 'lab'" in api.problem("GET", "/features", 404, params=lab)
+    api.post("/features", RSI, **lab)
+    assert api.get("/features", **lab)["total"] == 1
+
+
 def test_a_registry_that_fails_is_503_and_try_again(api, registry, monkeypatch):
     def fail(*_):
         raise StoreError("registry sqlite:///x: disk I/O error")

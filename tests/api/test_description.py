@@ -1,9 +1,16 @@
 """The description of the API: both planes, every route, every problem."""
 
 import json
+from pathlib import Path
+
+import pytest
 
 from headwater.api.app import describe
 from headwater.api.routes import PREFIX, router
+from headwater.api.schemas import FeatureCreate, FeatureUsageCreate, FeatureVersionCreate
+from headwater.registry.transitions import TRANSITIONS
+
+REFERENCE = (Path(__file__).parents[2] / "docs" / "reference" / "rest.md").read_text()
 
 ROUTES = {
     "createFeature": "POST /features",
@@ -66,3 +73,25 @@ def test_the_names_of_the_specification_are_there():
         "FeatureStatisticsResponse",
     }
     assert names <= describe()["components"]["schemas"].keys()
+
+
+def test_every_route_is_documented():
+    table = [line.partition("` |")[0] for line in REFERENCE.splitlines() if line.startswith("| `")]
+    documented = {row.removeprefix("| `").partition("?")[0] for row in table}
+    assert set(ROUTES.values()) <= documented
+
+
+@pytest.mark.parametrize("model", [FeatureCreate, FeatureVersionCreate, FeatureUsageCreate])
+def test_every_field_is_documented(model):
+    for field in model.model_fields:
+        assert f"`{field}`" in REFERENCE
+
+
+def test_the_table_of_transitions_is_the_one_that_holds():
+    rows = [line.split(" | ") for line in REFERENCE.splitlines() if line.startswith("| `")]
+    told = {
+        (before.strip("| `"), after.strip("`"))
+        for before, after, *how in rows
+        if how and "apply" not in how[0] and after.strip("`") in TRANSITIONS
+    }
+    assert told == {(a, b) for a, ways in TRANSITIONS.items() for b in ways}

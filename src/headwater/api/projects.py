@@ -35,6 +35,7 @@ class Projects:
         self._default = default
         self._planner_of = planner_of
         self._services: dict[str, FeatureStoreService] = {}
+        self._known = {default}
 
     async def service(self, project: str | None, *, new: bool = False) -> FeatureStoreService:
         """The service of a project, the default one where none is named.
@@ -42,10 +43,11 @@ class Projects:
         Raises NotFoundError for one that the registry doesn't know, unless it may be `new`.
         """
         name = project or self._default
+        if not new and name not in self._known:
+            await asyncio.to_thread(self._check, name)
+            self._known.add(name)
         found = self._services.get(name)
         if found is None:
-            if name != self._default and not new:
-                await asyncio.to_thread(self._check, name)
             governance = Governance(self._registry, name, self._planner_of(name))
             found = FeatureStoreService(governance, self._registry, name)
             self._services[name] = found
