@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from headwater.online.keys import encode_key
 from headwater.online.lmdb_store import LmdbStore
 from online.facts import Fact, key_of, row_of, write
 from online.test_processes import forked, wait_for
+
+PATIENCE = 60
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -68,4 +73,50 @@ def test_a_load_over_stored_rows_does_not_keep_the_files_in_memory(tmp_path):
     assert mapped_mib() < 1
     (found,), _ = store.read("p", [("r", [key_of(texts[7])])])
     assert found == [row_of(Fact(texts[7], 2, 2))]
+    store.close()
+
+
+def test_a_long_read_holds_up_a_change_of_the_map_and_nothing_else(tmp_path):
+    store = LmdbStore(tmp_path, sync=False)
+    write(store, "r", [Fact("a", 1, 1)])
+    begun, gate, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def use(txn):
+        begun.set()
+        assert gate.wait(PATIENCE)
+        return txn.stat(store._env.rows)["entries"]
+
+    def close():
+        store.close()
+        closed.set()
+
+    with ThreadPoolExecutor(2) as threads:
+        long = threads.submit(store._env.view, use, long=True)
+        assert begun.wait(PATIENCE)
+        write(store, "r", [Fact("b", 1, 1)])
+        assert store._env.view(lambda txn: txn.stat(store._env.rows)["entries"]) == 2
+        closing = threads.submit(close)
+        while not store._env._writes.locked():
+            assert not closing.done()
+        assert not closed.is_set()
+        gate.set()
+        assert long.result(PATIENCE) == 1
+        closing.result(PATIENCE)
+    assert store._env._env is None
+
+
+def test_a_long_read_that_fails_is_over(tmp_path):
+    store = LmdbStore(tmp_path, sync=False)
+    with pytest.raises(ZeroDivisionError):
+        store._env.view(lambda _: 1 // 0, long=True)
+    store.close()
+
+
+def test_many_keys_are_read_as_few_are(tmp_path):
+    store = LmdbStore(tmp_path, sync=False)
+    write(store, "r", [Fact(str(n), 1, 1) for n in range(2000)])
+    keys = [encode_key((str(n),)) for n in range(-1, 2000)]
+    ((many,), _), ((few,), _) = store.read("p", [("r", keys)]), store.read("p", [("r", keys[:3])])
+    assert many[:3] == few
+    assert [place for place, row in enumerate(many) if row is None] == [0]
     store.close()

@@ -6,6 +6,7 @@ from headwater.errors import NotFoundError, RequestError
 from headwater.serving.catalogue import Reference
 from headwater.serving.hints import hint_for
 from headwater.serving.request import parse_reference
+from headwater.serving.wire import render
 from serving.world import HOUR, OLD_USERS, T, at
 
 
@@ -159,6 +160,22 @@ def test_what_is_asked_for_twice_is_compiled_once(world):
     assert snapshot.plan(("age", "clicks"), None, full=False) is first
     assert snapshot.plan(("clicks", "age"), None, full=False) is not first
     assert snapshot.plan(("age", "clicks"), None, full=True) is not first
+
+
+def test_what_is_kept_for_strangers_is_bounded(world):
+    snapshot = world.reader.live.snapshot()
+    many = tuple(Reference("age", alias=f"a{place}") for place in range(513))
+    assert snapshot.plan(many[:512], None, full=False) is snapshot.plan(
+        many[:512], None, full=False
+    )
+    assert snapshot.plan(many, None, full=False) is not snapshot.plan(many, None, full=False)
+    column = "x" * 129
+    with pytest.raises(RequestError, match="has a name of 129 characters, 128 at the most"):
+        world.get(Reference("age", join_keys={"user_id": column}), **{column: [1]})
+    plan = snapshot.plan(("age",), None, full=False)
+    for length in (*range(1, 20), 100_000):
+        render(world.reader.read(plan, {"user_id": [1], "x" * length: [1]}, 1))
+    assert sum(len(text) for text in plan.memo.values() if isinstance(text, bytes)) < 1000
 
 
 def test_one_view_is_read_once_whatever_is_asked_of_it(world):

@@ -29,7 +29,8 @@ class Environment:
 
     `rows`, `revisions` and `documents` are its databases, valid inside a transaction. Two locks
     keep transactions away from a change of the map: `_writes` is held through a write, `_gate`
-    through a read (of microseconds); a change of the map takes both, in this order.
+    through a read (of microseconds); a change of the map takes both, in this order. A long read
+    only counts itself in and out, lest short ones wait for it; a change waits until all are out.
     """
 
     rows: Any
@@ -43,17 +44,33 @@ class Environment:
         self._env: Any = None
         self._writes = threading.Lock()
         self._gate = threading.Lock()
+        self._left = threading.Condition(self._gate)
+        self._reading = 0
 
-    def view(self, use: Callable[[Any], T]) -> T:
-        """The result of `use` on a reading transaction over `rows`."""
+    def view(self, use: Callable[[Any], T], *, long: bool = False) -> T:
+        """The result of `use` on a reading transaction over `rows`; `long` if it takes a while."""
         while True:
             try:
+                if long:
+                    return self._view_long(use)
                 with self._gate, (self._env or self._open()).begin(self.rows) as txn:
                     return use(txn)
             except lmdb.MapResizedError:
                 self._resize(0)
             except lmdb.Error as error:
                 raise self._failed(error) from error
+
+    def _view_long(self, use: Callable[[Any], T]) -> T:
+        with self._gate:
+            txn = (self._env or self._open()).begin(self.rows)
+            self._reading += 1
+        try:
+            with txn:
+                return use(txn)
+        finally:
+            with self._gate:
+                self._reading -= 1
+                self._left.notify_all()
 
     def update(self, change: Callable[[Any], T]) -> T:
         """The result of `change` on a writing transaction, committed.
@@ -86,12 +103,14 @@ class Environment:
 
     def close(self) -> None:
         with self._writes, self._gate:
+            self._await_long_reads()
             self._close()
 
     def hold(self) -> None:
         """Close, and keep everybody out until `let_go`."""
         self._writes.acquire()
         self._gate.acquire()
+        self._await_long_reads()
         self._close()
 
     def let_go(self) -> None:
@@ -129,8 +148,13 @@ class Environment:
     def _resize(self, factor: int) -> None:
         """Grow the map by a factor; 0 adopts the size that another process gave it."""
         with self._writes, self._gate:
+            self._await_long_reads()
             env = self._env or self._open()
             env.set_mapsize(factor * env.info()["map_size"])
+
+    def _await_long_reads(self) -> None:
+        """Wait, with the gate in hand, until no long read is under way."""
+        self._left.wait_for(lambda: self._reading == 0)
 
     def _failed(self, error: Exception) -> StoreError:
         return StoreError(f"online store {self.path}: {error}")

@@ -24,6 +24,7 @@ from headwater.online.order import too_late
 from headwater.online.store import ALLOWED_SKEW, Reads, Rows, Ticks, Written
 
 _MAP_SIZE = 256 * 1024 * 1024
+_MANY_KEYS = 1000
 _SCANNED_ROWS = 4096
 _DELETED_ROWS = 16_384
 _LARGE_ROWS = 16_384
@@ -61,13 +62,14 @@ class LmdbStore:
         return f"LmdbStore('{self._env.path}')"
 
     def read(self, project: str, reads: Reads, ticks_of: Sequence[str] = ()) -> tuple[Rows, Ticks]:
-        return self._env.view(partial(self._read, project, reads, ticks_of))
+        long = sum([len(keys) for _, keys in reads]) > _MANY_KEYS
+        return self._env.view(partial(self._read, project, reads, ticks_of), long=long)
 
     async def read_async(
         self, project: str, reads: Reads, ticks_of: Sequence[str] = ()
     ) -> tuple[Rows, Ticks]:
         """`read` itself: handing it to a thread would take longer."""
-        return self._env.view(partial(self._read, project, reads, ticks_of))
+        return self.read(project, reads, ticks_of)
 
     def _read(
         self, project: str, reads: Reads, ticks_of: Sequence[str], txn: Any

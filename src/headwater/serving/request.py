@@ -11,8 +11,11 @@ from headwater.serving.compilation import Compilation, Indexes
 from headwater.serving.hints import hint_for, shown
 from headwater.serving.plan import Plan
 
-PLANS = 1024
+PLANS = 256
 """Compiled requests that are kept, the least recently used one goes first."""
+_KEPT_FEATURES = 512
+"""A request that names more features is compiled each time: such plans could fill the memory."""
+_LONGEST_COLUMN = 128
 
 _REFERENCE = re.compile(
     r"(?:(?P<view>\w{1,128}):)?(?P<feature>\w{1,128})(?:@(?P<version>[\w.\-]{1,64}))?", re.ASCII
@@ -27,15 +30,21 @@ class Snapshot:
         self.catalogue = catalogue
         self.generation = catalogue.generation
         self._indexes = Indexes(catalogue)
-        self.plan = lru_cache(PLANS)(self._plan)
+        self._kept = lru_cache(PLANS)(self._plan)
 
-    def _plan(
+    def plan(
         self, features: tuple[str | Reference, ...], service: str | None, *, full: bool
     ) -> Plan:
         """The compiled request for references or for a service; `full` gives `view__feature`.
 
         Raises NotFoundError with the near miss, RequestError where the request contradicts itself.
         """
+        make = self._kept if len(features) <= _KEPT_FEATURES else self._plan
+        return make(features, service, full=full)
+
+    def _plan(
+        self, features: tuple[str | Reference, ...], service: str | None, *, full: bool
+    ) -> Plan:
         references = self._references(features, service)
         compilation = Compilation(self._indexes)
         for reference in references:
@@ -93,6 +102,13 @@ class Snapshot:
         return version
 
     def _output(self, reference: Reference, feature: Feature, *, full: bool) -> str:
+        for key, column in reference.join_keys.items():
+            if len(column) > _LONGEST_COLUMN:
+                raise RequestError(
+                    f"feature '{reference.feature}', join key '{shown(key)}': the column "
+                    f"'{shown(column)}' has a name of {len(column)} characters, "
+                    f"{_LONGEST_COLUMN} at the most"
+                )
         if reference.alias is not None:
             if not _NAME.fullmatch(reference.alias):
                 raise RequestError(

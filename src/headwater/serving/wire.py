@@ -24,7 +24,9 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 _NEVER = b'"1970-01-01T00:00:00Z"'
 _KEPT_ROWS = 1000
 """Fragments for up to so many rows are kept."""
-_KEPT_METADATA = 16
+_KEPT_METADATA = 4
+_KEPT_BYTES = 64 * 1024
+"""Metadata of a compiled request are kept for so many lists of columns, each of so many bytes."""
 _FEW_ROWS = 4
 _CONVERTERS = "converters"
 _NEXT = b',{"values":'
@@ -112,7 +114,7 @@ def _metadata(response: OnlineResponse, *, versions: bool) -> bytes:
     found: bytes | None = plan.memo.get((names, versions))
     if found is None:
         found = _encode(_metadata_of(plan, names, versions=versions))
-        if len(plan.memo) < _KEPT_METADATA:
+        if len(plan.memo) <= _KEPT_METADATA and len(found) <= _KEPT_BYTES:
             plan.memo[names, versions] = found
     return found
 
