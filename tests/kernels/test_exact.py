@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.compute.kernels.exact import float_sums, int_sums, int_sums_as_floats
+from headwater.compute.kernels.exact import (
+    float_sums,
+    int_sums,
+    int_sums_as_floats,
+    variances,
+)
 from headwater.errors import ComputeError
 
 from .brute import same, total
@@ -85,6 +90,15 @@ def test_many_values_with_every_bit_set():
     values = np.full(5_000, 1.0 - 2.0**-53)
     assert float_sums(values, overall)[0] == math.fsum(values)
     assert float_sums(-values, overall)[0] == -math.fsum(values)
+
+
+@pytest.mark.parametrize("sample", [True, False])
+def test_a_variance_is_never_below_zero(sample):
+    """Sxx - Sx * Sx / n of three times 0.1 is -3.5e-18."""
+    values = np.full(3, 0.1)
+    sums, squares = float_sums(values, overall), float_sums(values * values, overall)
+    found, valid = variances(sums, squares, np.array([3]), sample=sample)
+    assert (found[0], valid[0]) == (0.0, True)
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=10))

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from headwater import Entity, Feature, FeatureView
+from headwater import Entity, Feature, FeatureView, Source
 from headwater.errors import ComputeError, DefinitionError, NotFoundError, NotSupportedError
 from headwater.online.codec import Layout, encode_key
-from headwater.online.order import is_tombstone
+from headwater.online.order import header, is_tombstone
 from headwater.registry.kinds import Run, new_id
 from pipeline.looking import served, statuses, stored, trained, view_of
 from store import shop
@@ -450,3 +450,26 @@ def test_a_day_has_no_second_tick(store):
         assert store.materialize("activity", until=at)[0].skipped
     assert store.materialize("activity", until=day(3, 1.25))[0].tick == day(3, 1)
     assert DAY == 24 * HOUR
+
+
+def test_a_version_that_moves_a_fact_back_replaces_what_was_known_after_the_tick(make):
+    """A run knows what came within the delay too: its cut is the tick and the delay (C8, C13)."""
+    facts = Source(
+        "facts",
+        path="events*.parquet",
+        event_time="event_time",
+        available_at="known",
+        id="event_id",
+    )
+    first = event("a", day(0, 12), items=7, known=day(3, 12), event_id="e")
+    store = make([first])
+    last = [Feature("last_items", "items")]
+    given = {"update_frequency": "daily", "data_delay": "3d", "source": facts}
+    store.apply([view("last", last, **given)])
+    store.materialize(until=day(4, 1))
+    assert served(store, ["last_items"], ["a"]) == [{"last_items": 7}]
+    assert header(stored(store, "last", ["a"])["a"]).known_at == moment(day(3, 12))
+    moved = event("a", day(0, 6), items=8, known=day(4, 12), event_id="e")
+    shop.write(store.settings.root, [first, moved])
+    store.materialize(until=day(5, 1))
+    assert served(store, ["last_items"], ["a"]) == [{"last_items": 8}]

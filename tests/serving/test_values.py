@@ -99,6 +99,12 @@ class TestDefaults:
             "NOT_FOUND",
         ]
 
+    def test_the_default_of_a_derived_feature_stands_for_a_null_key_and_for_a_null(self, world):
+        found = world.get("clicks_by_age", user_id=[None, 99, 1])
+        assert found["values"]["clicks_by_age"][:2] == [-7, -7]
+        assert found["values"]["clicks_by_age"][2] > 0
+        assert found["statuses"]["clicks_by_age"] == ["NOT_FOUND", "NULL_VALUE", "PRESENT"]
+
     def test_an_answer_can_be_changed_without_changing_the_next(self, world):
         for part in ("values", "statuses", "event_timestamps", "versions"):
             world.get("age", "name", user_id=[1])[part].clear()

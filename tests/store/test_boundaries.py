@@ -29,17 +29,25 @@ pytestmark = pytest.mark.parametrize("entity", [shop.USER, PAIR], ids=["one key"
 def ask(make, entity):
     """The value of the only feature of a view over these rows, at each time."""
 
-    def asked(rows: Sequence[Any], features: Sequence[Feature], times: Sequence[int], **view: Any):
+    def asked(
+        rows: Sequence[Any],
+        features: Sequence[Feature],
+        times: Sequence[int],
+        *,
+        knowledge: bool = True,
+        **view: Any,
+    ) -> list[Any]:
         store: FeatureStore = make(rows)
         store.apply([shop.view("v", features, entity=entity, **view)])
-        return [_one(store, features[0].name, time) for time in times]
+        return [_one(store, features[0].name, time, knowledge=knowledge) for time in times]
 
     return asked
 
 
-def _one(store: FeatureStore, name: str, time: int) -> Any:
+def _one(store: FeatureStore, name: str, time: int, *, knowledge: bool) -> Any:
     spine = shop.spine(["a"], [time], kind=["view"])
-    return store.get_historical_features(spine, [name]).to_arrow()[name][0].as_py()
+    job = store.get_historical_features(spine, [name], knowledge=knowledge)
+    return job.to_arrow()[name][0].as_py()
 
 
 def around(time: int) -> list[int]:
@@ -72,6 +80,37 @@ def test_a_version_is_replaced_at_the_instant_at_which_the_next_is_known(ask):
         event("a", day(0), items=8, known=day(2), event_id="e"),
     ]
     assert ask(rows, LAST, around(day(2)), source=FACTS) == [7, 8, 8]
+
+
+@pytest.mark.parametrize("knowledge", [True, False])
+def test_an_id_belongs_to_one_key(ask, knowledge):
+    """What another key calls by the same id is another fact."""
+    rows = [
+        event("a", day(1), items=7, event_id="e"),
+        event("b", day(1), items=8, known=day(2), event_id="e"),
+    ]
+    assert ask(rows, LAST, [day(3)], source=FACTS, knowledge=knowledge) == [7]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("first(items)", None),
+        ("last(items)", None),
+        ("last_k(items, 2)", [5, None]),
+        ("first(items) FILTER (WHERE items IS NOT NULL)", 3),
+        ("count(items)", 2),
+        ("count(*)", 4),
+        ("sum(items)", 8),
+        ("min(items)", 3),
+    ],
+)
+@pytest.mark.parametrize("frame", [{"window": "1d"}, {"rows": 4}], ids=["window", "rows"])
+def test_first_and_last_keep_nulls_and_the_other_aggregates_skip_them(
+    ask, frame, expression, expected
+):
+    rows = [event("a", day(1, hour), items=n) for hour, n in enumerate([None, 3, 5, None])]
+    assert ask(rows, [Feature("value", expression, **frame)], [day(1, 5)]) == [expected]
 
 
 def test_a_window_begins_with_its_left_edge_and_ends_before_its_right_one(ask):

@@ -24,7 +24,7 @@ from headwater.expressions.walk import aggregates_of, replace
 
 Ints = NDArray[np.int64]
 ROW_RESULTS = ("first", "last")
-SKIPS_NULLS = frozenset({"first", "last", "last_k"})
+KEEP_NULLS = frozenset({"first", "last", "last_k"})
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def windowed_values(
     leaves = Leaves()
     trees = {f.name: leaves.outer(_tree(f), frame_of(f)) for f in features}
     counts = [leaves.add(Aggregate("count"), frame_of(f)) for f in features if rules.live]
-    needs_order = any(leaf.node.name in SKIPS_NULLS for leaf in leaves.leaves.values())
+    needs_order = any(leaf.node.name in KEEP_NULLS for leaf in leaves.leaves.values())
     back = reach(features)
     first, last = _bounds(asked.times)
     facts = read_facts(
@@ -179,7 +179,7 @@ def aggregation(
     """
     name = "count_distinct" if node.name == "count" and node.distinct else node.name
     valid = where
-    if argument is not None and argument.valid is not None and name not in SKIPS_NULLS:
+    if argument is not None and argument.valid is not None and name not in KEEP_NULLS:
         valid = argument.valid if where is None else where & argument.valid
     parameter = node.parameters[0] if node.parameters else None
     values = None if argument is None or name == "count" else argument.values
