@@ -82,14 +82,32 @@ def test_a_version_is_replaced_at_the_instant_at_which_the_next_is_known(ask):
     assert ask(rows, LAST, around(day(2)), source=FACTS) == [7, 8, 8]
 
 
+def test_a_row_whose_availability_is_null_is_known_at_its_event_time(ask):
+    """Of two rows of one instant it is the later one, since the other was known before (C4)."""
+    rows = [event("a", day(1), items=7, known=None), event("a", day(1), items=8, known=day(0))]
+    assert ask(rows, LAST, around(day(1))) == [None, 7, 7]
+
+
+def test_a_column_hides_a_feature_of_its_name(make, entity):
+    """`items` is the source's integer in the view's other expressions (C11)."""
+    store = make([event("a", day(1), items=7)])
+    features = [Feature("items", "kind"), Feature("more", "items + 1")]
+    store.apply([shop.view("v", features, entity=entity)])
+    assert _one(store, "more", day(2), knowledge=True) == 8
+
+
 @pytest.mark.parametrize("knowledge", [True, False])
-def test_an_id_belongs_to_one_key(ask, knowledge):
+def test_an_id_belongs_to_one_key(make, entity, knowledge):
     """What another key calls by the same id is another fact."""
     rows = [
         event("a", day(1), items=7, event_id="e"),
         event("b", day(1), items=8, known=day(2), event_id="e"),
     ]
-    assert ask(rows, LAST, [day(3)], source=FACTS, knowledge=knowledge) == [7]
+    store = make(rows)
+    store.apply([shop.view("v", LAST, entity=entity, source=FACTS)])
+    spine = shop.spine(["a", "b"], [day(3)] * 2, kind=["view"] * 2)
+    job = store.get_historical_features(spine, ["last_items"], knowledge=knowledge)
+    assert job.to_arrow()["last_items"].to_pylist() == [7, 8]
 
 
 @pytest.mark.parametrize(
