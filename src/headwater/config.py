@@ -69,6 +69,8 @@ def read_url(value: Any) -> Url:
 
 def read_path(value: Any) -> Path:
     text = read_text(str(value) if isinstance(value, Path) else value)
+    if "://" in text:
+        raise ValueError("give a folder of this machine, not an address")
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -214,6 +216,8 @@ def find_project(start: str | Path | None = None) -> Path:
     begin = Path(start).expanduser() if start is not None else Path.cwd()
     if begin.is_file():
         return begin.resolve()
+    if not begin.is_dir():
+        raise ConfigError(f"there is no folder '{begin}'")
     folder = begin.resolve()
     for candidate in (folder, *folder.parents):
         if (candidate / FILE_NAME).is_file():

@@ -240,6 +240,15 @@ class FeatureStore:
             self._analyzed = (now.generation, found)
         return self._analyzed[1]
 
+    def _applied(self) -> Head:
+        """The project's head. Raises NotFoundError where nothing has been applied yet."""
+        head = self.registry.head(self.project)
+        if not head.generation:
+            raise NotFoundError(
+                f"no features are applied yet to project '{self.project}'; run 'headwater apply'"
+            )
+        return head
+
     def _project_of(self, revision: str) -> AnalyzedProject:
         """What has to be known to compute a revision that may not be current."""
         definitions, schemas = revision_definitions(self.registry, self.project, revision)
@@ -272,6 +281,7 @@ class FeatureStore:
         """All that is known of one object. Raises NotFoundError with the nearest name."""
         from headwater.listing import details
 
+        self._applied()
         return details(self, kind, name)
 
     # --- training ---------------------------------------------------------------------------
@@ -296,7 +306,7 @@ class FeatureStore:
         return HistoricalJob(self.engine, spine, self._requests(features), options)
 
     def _requests(self, features: Features) -> tuple[Request, ...]:
-        head = self.registry.head(self.project)
+        head = self._applied()
         return tuple(self._request(head, ref) for ref in self._references(head, features))
 
     def _references(self, head: Head, features: Features) -> References:
@@ -353,7 +363,7 @@ class FeatureStore:
         from headwater.pipeline.materialize import Materializer, Target
 
         names = [views] if isinstance(views, str) else views
-        head = self.registry.head(self.project)
+        head = self._applied()
         analyzed = self.analyzed(head)
         reader = Reader(self.engine, analyzed)
         runner = Materializer(
@@ -399,7 +409,7 @@ class FeatureStore:
         """Compute the history of a view over [start, end) into its offline table."""
         from headwater.pipeline.backfill import Backfiller
 
-        analyzed = self.analyzed()
+        analyzed = self.analyzed(self._applied())
         runner = Backfiller(
             project=self.project,
             analyzed=analyzed,

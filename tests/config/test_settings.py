@@ -85,6 +85,11 @@ def test_no_project(tmp_path):
     )
 
 
+def test_a_folder_that_is_not_there_is_not_looked_for_upwards(project):
+    with pytest.raises(ConfigError, match=r"there is no folder '.*nowhere'"):
+        load_settings(project("project = 'shop'") / "nowhere")
+
+
 def test_settings_without_a_file(tmp_path):
     settings = local_settings(tmp_path, project="shop", online__path="near", engine__threads=2)
     assert settings.project == "shop"
@@ -173,6 +178,10 @@ FILE_MISTAKES = [
     ),
     ("registry = 'me:s3cret'", "setting 'registry': give an address, as sqlite:///registry.db"),
     ("definitions = []", "setting 'definitions': give a list of texts that is not empty; got []"),
+    (
+        "online = 'redis://localhost'",
+        "setting 'online': give a folder of this machine, not an address; got 'redis://localhost'",
+    ),
     ("a = ", "is not TOML: Invalid value (at end of document)"),
 ]
 

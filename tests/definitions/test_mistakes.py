@@ -74,7 +74,7 @@ ENTITIES = [
     (lambda: Entity("user", KEYS, name="x"), "entity: 'name' is given by position and by name"),
     (
         lambda: Entity("user", KEYS, "me"),
-        "entity: takes 2 positional values (name, join_keys), got 3",
+        "entity 'user': only name and join_keys may be given by position; name the field of 'me'",
     ),
     (lambda: Entity("user", KEYS, tags="x"), "entity 'user': field 'tags': give a list; got 'x'"),
     (
@@ -143,8 +143,13 @@ FEATURES = [
     (lambda: feature(3), "feature 'a': field 'expression': give a text; got 3"),
     (lambda: feature(window="7 days"), f"feature 'a': field 'window': '7 days' {DURATION_RULE}"),
     (lambda: feature(window="-1d"), f"feature 'a': field 'window': '-1d' {DURATION_RULE}"),
+    (lambda: feature(window=7), f"feature 'a': field 'window': 7 {DURATION_RULE}"),
+    (
+        lambda: feature(dtype=int),
+        "feature 'a': field 'dtype': give a type by its name, as 'int64'; got <class 'int'>",
+    ),
     (lambda: feature(window=True), f"feature 'a': field 'window': True {DURATION_RULE}"),
-    (lambda: feature(window=-1), "feature 'a': field 'window': -1 is outside 0s to 365000d"),
+    (lambda: feature(window=-1), f"feature 'a': field 'window': -1 {DURATION_RULE}"),
     (
         lambda: feature(window="400000d"),
         "feature 'a': field 'window': '400000d' is outside 0s to 365000d",

@@ -13,9 +13,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
-FIRST_STEPS = ROOT / "docs" / "howto" / "first-five-minutes.md"
 REST = ROOT / "docs" / "reference" / "rest.md"
+START = "headwater init shop"
+HOW_TOS = [page for page in sorted(ROOT.glob("docs/howto/*.md")) if START in page.read_text()]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# (\S+\.(?:py|yaml))\n")
 
 
 def blocks(page, language):
@@ -44,30 +46,43 @@ def free_port():
 
 def test_the_commands_of_the_readme(tmp_path):
     script = "\n".join(blocks(ROOT / "README.md", "sh"))
-    assert "headwater init shop" in script
+    assert START in script
     done = run(script, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "orders_7d" in done.stdout
     assert (tmp_path / "shop" / "training.parquet").is_file()
 
 
-def test_the_commands_of_the_first_steps(tmp_path):
-    if shutil.which("curl") is None:
+def script_of(page):
+    """All that a page prints, in its order: commands, code to run, and files to write.
+
+    A block that begins with a comment which is the name of a file is that file's content. What
+    stands in a `text` block has to be in the output.
+    """
+    parts = []
+    for language, text in BLOCK.findall(page.read_text()):
+        file = FILE.match(text)
+        if file is not None:
+            parts.append(f"cat > {file[1]} <<'END'\n{text}END")
+        elif language == "python":
+            parts.append(f"python <<'END'\n{text}END")
+        elif language == "sh":
+            parts.append(text)
+    return "\n".join(parts).replace("8500", str(free_port()))
+
+
+@pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
+def test_a_how_to_runs_as_it_is_printed(page, tmp_path):
+    if shutil.which("curl") is None and "curl" in page.read_text():
         pytest.skip("the page asks over HTTP with curl, which is not here")
-    script = "\n".join(blocks(FIRST_STEPS, "sh")).replace("8500", str(free_port()))
-    done = run(script, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert '"orders_7d"' in done.stdout
-    code = "\n".join(blocks(FIRST_STEPS, "python"))
-    again = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path / "shop",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert again.returncode == 0, again.stderr
-    assert "basket_30d" in again.stdout
+    done = run(script_of(page), tmp_path)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    said = " ".join(f"{done.stdout}\n{done.stderr}".split())
+    for shown in blocks(page, "text"):
+        assert " ".join(shown.split()) in said
+    if page.stem == "first-five-minutes":
+        assert '"orders_7d"' in done.stdout
+        assert "basket_30d" in done.stdout
 
 
 def test_the_commands_of_the_rest_reference(tmp_path):

@@ -71,8 +71,8 @@ MISTAKES = [
     ),
     (
         [view(Feature("a", "kind", window="7d"))],
-        f"{A} 'expression': 'window' is given, but the expression holds no aggregate such as "
-        "sum(...)",
+        f"{A} 'expression': 'window' is given, but the expression holds no aggregate; write one, "
+        "as last(x), or leave 'window' out",
     ),
     (
         [view(Feature("a", "sum(x)"))],
@@ -97,7 +97,8 @@ MISTAKES = [
     ),
     (
         [view(Feature("a", "x"), source=Source("s", path="s.parquet", event_time="kind"))],
-        "source 's': field 'event_time': is string; a timestamp or a date is expected",
+        "source 's': field 'event_time': is string; a timestamp or a date is expected; "
+        "CAST(kind AS TIMESTAMP) makes one of ISO texts",
     ),
     (
         [

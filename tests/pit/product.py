@@ -104,10 +104,10 @@ def to_view(view: View, scenario: Scenario, sources: Mapping[str, Source]) -> Fe
     ticks: dict[str, Any] = {}
     if view.ticks is not None:
         ticks = {
-            "update_frequency": view.ticks.every,
+            "update_frequency": duration(view.ticks.every),
             "at": view.ticks.at,
             "timezone": view.ticks.timezone,
-            "data_delay": view.data_delay,
+            "data_delay": duration(view.data_delay),
         }
     return FeatureView(
         view.name,
@@ -117,18 +117,23 @@ def to_view(view: View, scenario: Scenario, sources: Mapping[str, Source]) -> Fe
             Feature(
                 feature.name,
                 sql(feature.expression),
-                window=feature.window,
-                tail_hop=feature.tail_hop,
-                offset=feature.offset,
+                window=duration(feature.window),
+                tail_hop=duration(feature.tail_hop),
+                offset=duration(feature.offset),
                 rows=feature.rows,
                 min_rows=feature.min_rows,
                 default=feature.default,
             )
             for feature in view.features
         ],
-        ttl=view.ttl,
+        ttl=duration(view.ttl),
         **ticks,
     )
+
+
+def duration(given: int | str | None) -> str | None:
+    """Microseconds as a definition takes them; other texts (`lifetime`) as they are."""
+    return f"{given}us" if isinstance(given, int) else given
 
 
 def write(table: Table, folder: Path) -> None:

@@ -62,6 +62,16 @@ def test_a_single_feature_needs_no_list(world):
     ("features", "message"),
     [
         (["agee"], "feature 'agee' does not exist; did you mean 'age'?"),
+        (
+            ["model"],
+            "feature 'model' does not exist; it is a feature service: ask for that (--service, "
+            "'feature_service')",
+        ),
+        (["modell"], "feature 'modell' does not exist; did you mean 'model'?"),
+        (
+            ["user_ads"],
+            "feature 'user_ads' does not exist; it is a view, with the features clicks, spend",
+        ),
         (["users:agee"], "feature 'users:agee' does not exist; did you mean 'age'?"),
         (
             ["user:agee"],

@@ -345,3 +345,20 @@ def test_services_are_listed_shown_and_removed(make):
     assert store.list("services") == []
     with pytest.raises(NotFoundError):
         store.get_online_features("model", [{"user_id": "a"}])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.get_historical_features(shop.spine([], []), ["last_kind"]),
+        lambda store: store.get_historical_features(shop.spine([], []), "model"),
+        lambda store: store.get_online_features(["last_kind"], [{"user_id": "a"}]),
+        lambda store: store.materialize(),
+        lambda store: store.materialize("latest"),
+        lambda store: store.backfill("latest", day(0), day(1)),
+        lambda store: store.show("feature", "last_kind"),
+    ],
+)
+def test_before_the_first_apply_all_say_so(make, ask):
+    with pytest.raises(NotFoundError, match="no features are applied yet to project 'shop'; run"):
+        ask(make())

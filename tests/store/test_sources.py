@@ -121,6 +121,8 @@ def test_a_source_that_changes_has_another_snapshot(make, tmp_path, form):
     [
         ({"path": "nothing/*.parquet"}, r"field 'path': no file matches 'nothing/\*.parquet'"),
         ({"path": "nowhere"}, "field 'path'.*nowhere"),
+        ({"path": "."}, "is read as a Delta table's folder"),
+        ({"path": "s3://shop/a.parquet"}, "'s3://shop/a.parquet' is an address"),
         ({"table": "t", "database": "no.duckdb"}, "field 'database': no file 'no.duckdb'"),
         ({"query": "SELECT * FROM nowhere"}, "source 'events'.*nowhere"),
         ({"query": "SELEC"}, "source 'events'"),
@@ -347,3 +349,64 @@ def test_a_delta_table_without_rows(make, tmp_path):
     assert store.materialize("none", until=day(1))[0].rows == 0
     write_deltalake(tmp_path / "lake", shop.table([event("u0", day(0))]), mode="append")
     assert store.get_historical_features(spine, ["n"]).to_arrow()["n"].to_pylist() == [1]
+
+
+CHANGED = {
+    "amount": ("feature 'amount'", pa.string(), "float64", "string"),
+    "user_id": ("the entity of view 'v'", pa.binary(), "string", "bytes"),
+    "event_time": ("field 'event_time'", pa.string(), "timestamp", "string"),
+    "event_id": ("field 'id'", pa.binary(), "string", "bytes"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+@pytest.mark.parametrize("verb", ["train", "materialize", "backfill"])
+def test_a_column_of_another_type_is_told_not_misread(make, tmp_path, name, verb):
+    store = make([event("u0", day(0), event_id="e")])
+    source = Source("events", path="events.parquet", id="event_id", **TIMES)
+    store.apply([view("v", [Feature("amount"), Feature("before", "lag(amount)")], source=source)])
+    reader, kind, before, after = CHANGED[name]
+    rows = shop.table([event("u0", day(0), event_id="e"), event("u0", day(1), event_id="f")])
+    at = rows.schema.get_field_index(name)
+    pq.write_table(rows.set_column(at, name, rows[name].cast(kind)), tmp_path / "events.parquet")
+    told = rf"column '{name}', which {reader} reads, is {after} now and was {before} when"
+    with pytest.raises(SourceError, match=told):
+        if verb == "train":
+            store.get_historical_features(shop.spine(["u0"], [day(2)]), ["amount"]).to_arrow()
+        elif verb == "materialize":
+            store.materialize()
+        else:
+            store.backfill("v", moment(day(0)), moment(day(2)))
+
+
+DECLARED = {"code": "string", "amount": "float64"}
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_schema_says_the_types_of_columns(make, tmp_path, ending):
+    store = make()
+    rows = pa.table(
+        {"user_id": ["u0"], "code": [7], "amount": ["1.5"], "event_time": ["2024-01-01 00:00:00"]}
+    )
+    write = {"csv": pyarrow.csv.write_csv, "parquet": pq.write_table}[ending]
+    write(rows, tmp_path / f"rows.{ending}")
+    source = Source(
+        "rows",
+        path=tmp_path / f"rows.{ending}",
+        event_time="event_time",
+        schema={**DECLARED, "event_time": "timestamp"},
+    )
+    store.apply([view("v", [Feature("code"), Feature("amount")], source=source)])
+    found = store.get_historical_features(shop.spine(["u0"], [day(1)]), ["code", "amount"])
+    assert found.to_arrow().select(["code", "amount"]).to_pylist() == [{"code": "7", "amount": 1.5}]
+    wrong = source.model_copy(update={"schema_": {"amuont": "float64"}})
+    with pytest.raises(SourceError, match=r"'schema': no column 'amuont'; did you mean 'amount'"):
+        store.plan([view("w", [Feature("x", "amount")], source=wrong)])
+
+
+def test_a_row_that_does_not_fit_the_schema_is_told(make, tmp_path):
+    store = make()
+    (tmp_path / "rows.csv").write_text("user_id,amount,at\nu0,1.5,2024-01-01\nu0,abc,2024-01-01\n")
+    source = Source("rows", path="rows.csv", event_time="at", schema={"amount": "float64"})
+    with pytest.raises(SourceError, match='Line: 3: Error when converting column "amount"'):
+        store.plan([view("v", [Feature("amount")], source=source)])

@@ -156,8 +156,8 @@ def test_the_timestamp_has_the_name_that_is_given(store):
     [
         (pa.array([None] * 5, TIME), "is null in row 0"),
         (pa.array(range(5), pa.int64()), "a timestamp or a date is expected"),
-        (pa.array(["soon"] * 5), "'soon'.*texts are read as UTC"),
-        (pa.array(["2024-01-05T12:00:00+02:00"] * 5), "make times of others first"),
+        (pa.array(["soon"] * 5), "'soon'.*write times as"),
+        (pa.array(["2024-01-05T12:00:00+02:00"] * 5), "or convert the column to timestamps"),
     ],
 )
 def test_times_that_are_none_are_refused(store, column, match):
@@ -416,3 +416,13 @@ def test_knowledge_can_be_switched_off(make):
     assert known["last_kind"].to_pylist() == ["click"]
     assert all_rows.to_arrow()["last_kind"].to_pylist() == ["view"]
     assert "knowledge=False" in all_rows.explain()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("user_id", ["a", 2]), ("event_timestamp", [moment(day(1)), "2024-01-01"])]
+)
+def test_a_pandas_column_of_several_types_is_told(store, name, values):
+    frame = spine_table().slice(0, 2).to_pandas()
+    frame[name] = pd.Series(values, dtype="object")
+    with pytest.raises(SpineError, match=f"column {name} .*give the column values of one type"):
+        store.get_historical_features(frame, ["last_kind"]).to_arrow()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from headwater.compute.drift import check_columns
 from headwater.compute.keys import EncodedKeys
 from headwater.compute.latest import active_keys
 from headwater.compute.lookup import row_values
@@ -78,6 +79,7 @@ def sequence_history(
     features = [f for f in view.features if f.kind == "sequence"]
     lookups = [f for f in view.features if f.kind == "lookup"]
     scan = reader.scan(view.source)
+    check_columns(view, scan, view.features)
     rules = Rules(knowledge=reader.knowledge)
     made = sequence_rows(reader.engine, scan, features, keys.table, latest, rules)
     chosen = np.flatnonzero((made.rows.event_time >= start) & (made.rows.event_time < end))

@@ -10,12 +10,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headwater.compute.direct import Bounds, Direct, direct_columns
+from headwater.compute.drift import check_columns
 from headwater.compute.engines.duckdb import Scan
 from headwater.compute.fetch import count_keys, distinct_keys, time_sql
 from headwater.compute.keys import EncodedKeys
 from headwater.compute.last_rows import last_rows
 from headwater.compute.lookup import row_values
-from headwater.compute.reading import Reader, check_columns, visible
+from headwater.compute.reading import Reader, visible
 from headwater.compute.values import Values, whole
 from headwater.compute.windowed import reach
 from headwater.definitions.types import to_arrow
@@ -154,7 +155,7 @@ def _lookups(
     assert view.source is not None  # noqa: S101
     scan = reader.scan(view.source)
     features = [feature for feature in view.stored_features if feature.kind == "lookup"]
-    check_columns(features, scan)
+    check_columns(view, scan, features)
     keys = _candidates(reader, view, instant, share, direct)
     # Facts that are not known yet tell which keys may have lost their value.
     bounds = Bounds(None, instant, None, view.view.data_delay)
@@ -195,6 +196,7 @@ def active_keys(
     for owner, seen in _key_views(reader, view, ends):
         assert owner.source is not None  # noqa: S101
         scan = reader.scan(owner.source)
+        check_columns(owner, scan)
         where = _active(owner, scan, int(seen[0]), int(seen[1]))
         tables.append(distinct_keys(reader.engine, scan, view.join_keys, share, where))
     table = pa.concat_tables(tables)

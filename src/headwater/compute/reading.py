@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from headwater.compute.drift import check_columns
 from headwater.compute.engines.duckdb import DuckDBEngine, Scan
 from headwater.compute.kernels.rows import Queries
 from headwater.compute.keys import EncodedKeys, encode_keys
@@ -19,7 +20,6 @@ from headwater.compute.told import NOT_FOUND, Told, of_derived, of_rows
 from headwater.compute.values import Asked, Rules, Values, conform, evaluate, nulled
 from headwater.compute.windowed import windowed_values
 from headwater.definitions.source import Source
-from headwater.errors import SourceError, near_miss
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
 
 Ints = NDArray[np.int64]
@@ -178,7 +178,7 @@ class Reader:
         *,
         live: bool,
     ) -> Values:
-        check_columns(features, scan)
+        check_columns(view, scan, features)
         # The tick decides which row; its age counts from the reader's time (C9).
         is_bounded = view.view.ticks is None and not live and not self.telling
         ttl = view.view.ttl if is_bounded else None
@@ -220,17 +220,6 @@ class Reader:
             found |= there
             event_time = np.minimum(event_time, np.where(there, values.event_time, event_time))
         return Values(columns, np.where(found, event_time, instants), instants, found, told)
-
-
-def check_columns(features: Sequence[AnalyzedFeature], scan: Scan) -> None:
-    """Raises SourceError for a column that was there when the features were applied."""
-    for feature in features:
-        gone = next((name for name in feature.columns if name not in scan.columns), None)
-        if gone is not None:
-            raise SourceError(
-                f"source '{scan.source.name}': column '{gone}', which feature '{feature.name}' "
-                f"reads, is no longer there{near_miss(gone, scan.columns)}"
-            )
 
 
 def complete(keys: Keys, rows: int) -> NDArray[np.bool_]:

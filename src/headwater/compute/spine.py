@@ -58,7 +58,8 @@ class Spine:
             if found in ("float32", "float64") and dtype in INTEGERS:
                 return self._integral(values, column, dtype)
             raise SpineError(
-                f"spine: column '{column}' is {values.type}; join key '{key}' is {dtype}"
+                f"spine: column '{column}' is {values.type}; join key '{key}' is {dtype}; "
+                "cast the column"
             )
         try:
             return pc.cast(values, to_arrow(dtype))
@@ -91,7 +92,7 @@ def read_spine(given: Any, timestamp: str, engine: DuckDBEngine) -> Spine:
         hint = near_miss(timestamp, names)
         raise SpineError(
             f"spine: no column '{timestamp}'{hint}; name its timestamp column with timestamp= "
-            f"(columns: {', '.join(names)})"
+            f"(or --timestamp; columns: {', '.join(names)})"
         )
     return Spine(table, timestamp, _times(table[timestamp], timestamp))
 
@@ -110,7 +111,7 @@ def _to_arrow(given: Any, engine: DuckDBEngine) -> pa.Table:
             raise SpineError(f"spine: {first_line(error)}") from None
     module = type(given).__module__.partition(".")[0]
     if module == "pandas":
-        return pa.Table.from_pandas(given, preserve_index=False)
+        return _from_pandas(given)
     if hasattr(given, "__arrow_c_stream__"):
         return _plain(pa.table(given))
     if hasattr(given, "collect"):
@@ -119,6 +120,16 @@ def _to_arrow(given: Any, engine: DuckDBEngine) -> pa.Table:
         f"spine: can't read a {type(given).__name__}; give an Arrow table, a polars or pandas "
         "frame, the path of a Parquet file, or a SQL query"
     )
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        told = ": ".join(str(part) for part in reversed(error.args))
+        raise SpineError(
+            f"spine: {told}; give the column values of one type, or leave it out"
+        ) from None
 
 
 def _plain(table: pa.Table) -> pa.Table:
@@ -187,6 +198,6 @@ def _parse_times(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         return pc.cast(text, pa.timestamp("us"))
     except pa.ArrowInvalid as error:
         raise SpineError(
-            f"spine: column '{name}': {first_line(error)}; texts are read as UTC, like "
-            "'2024-01-05 12:00:00', so make times of others first"
+            f"spine: column '{name}': {first_line(error)}; write times as "
+            "'2024-01-05 12:00:00' (in UTC), or convert the column to timestamps"
         ) from None

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -61,6 +62,10 @@ def plain(value: Any) -> Any:
 
 
 def _texts(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        value = [str(item) if isinstance(item, PurePath) else item for item in value]
     many = value if isinstance(value, (list, tuple)) else [value]
     if not all(isinstance(item, str) for item in many):
         raise ValueError(f"give a text or a list of texts; got {shown(value)}")
@@ -87,8 +92,14 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def _type_text(value: Any) -> Any:
+    if isinstance(value, type):
+        raise ValueError(f"give a type by its name, as 'int64'; got {shown(value)}")  # noqa: TRY004
+    return value
+
+
 Name = Annotated[str, BeforeValidator(check_name)]
-DType = Annotated[str, AfterValidator(parse_dtype)]
+DType = Annotated[str, BeforeValidator(_type_text), AfterValidator(parse_dtype)]
 Texts = Annotated[str | tuple[str, ...], BeforeValidator(_texts)]
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -113,9 +124,10 @@ class Definition(BaseModel):
 
     def __init__(self, /, *args: Any, **fields: Any) -> None:
         if len(args) > len(self.positional):
+            named = label(self.kind, dict(zip(self.positional, args, strict=False)))
             raise DefinitionError(
-                f"{self.kind}: takes {len(self.positional)} positional values "
-                f"({', '.join(self.positional)}), got {len(args)}"
+                f"{named}: only {' and '.join(self.positional)} may be given by position; name the "
+                f"field of {shown(args[len(self.positional)])}"
             )
         given = dict(zip(self.positional, args, strict=False))
         twice = sorted(given.keys() & fields.keys())

@@ -20,14 +20,14 @@ MAX_DURATION = 1_000 * 365 * UNITS["d"]
 
 
 def parse_duration(value: Any) -> int:
-    """Microseconds of `90m`, `0s`, a timedelta, or a number of microseconds.
+    """Microseconds of `90m`, `0s` or a timedelta.
 
     Raises ValueError when it is none of these, negative, or longer than a thousand years.
     """
     if isinstance(value, timedelta):
         found = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
-    elif isinstance(value, int) and not isinstance(value, bool):
-        found = value
+    elif isinstance(value, int) and not isinstance(value, bool) and value == 0:
+        found = 0
     else:
         form = _FORM.fullmatch(value.strip()) if isinstance(value, str) else None
         if form is None:

@@ -28,9 +28,14 @@ def check_source(source: Source, schema: Schema) -> None:
         if text is None:
             continue
         place = f"{where}: field '{field}'"
-        found = type_of(parse(text, place), schema, place)
+        tree = parse(text, place)
+        unknown = next((name for name in columns_of(tree) if name not in schema), None)
+        if unknown is not None:
+            raise DefinitionError(f"{place}: no column '{unknown}'{hint(unknown, schema)}")
+        found = type_of(tree, schema, place)
         if found not in ("timestamp", "date"):
-            raise DefinitionError(f"{place}: is {found}; a timestamp or a date is expected")
+            how = f"; CAST({text} AS TIMESTAMP) makes one of ISO texts" if found == "string" else ""
+            raise DefinitionError(f"{place}: is {found}; a timestamp or a date is expected{how}")
     named = [("id", column) for column in source.id_columns]
     named += [("sequence", source.sequence)] if source.sequence is not None else []
     for field, column in named:

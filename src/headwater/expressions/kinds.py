@@ -188,7 +188,8 @@ def _windowed(draft: Draft, feature: Feature, tree: Node) -> Kind:
         raise DefinitionError(f"{where}: a sequence function has no 'window'; use rows=")
     if not aggregates_of(tree):
         raise DefinitionError(
-            f"{where}: 'window' is given, but the expression holds no aggregate such as sum(...)"
+            f"{where}: 'window' is given, but the expression holds no aggregate; write one, as "
+            "last(x), or leave 'window' out"
         )
     columns, features = _split(draft, columns_of(_without_aggregates(tree)))
     if columns:

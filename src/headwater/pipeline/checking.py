@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from headwater.compute.drift import check_columns
 from headwater.compute.engines.duckdb import ROW_ID, relative
 from headwater.compute.engines.plain import ROW_BITS
 from headwater.compute.fetch import rows_without_time
@@ -68,6 +69,7 @@ def set_aside_timeless(reader: Reader, view: AnalyzedView, quarantine: Quarantin
     if view.source is None:
         return 0
     scan = reader.scan(view.source)
+    check_columns(view, scan)
     rows = rows_without_time(reader.engine, scan)
     numbers = rows[ROW_ID].to_numpy() >> ROW_BITS
     run_id = f"source-{view.source.name}"

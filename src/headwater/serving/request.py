@@ -20,6 +20,7 @@ _LONGEST_COLUMN = 128
 _REFERENCE = re.compile(
     r"(?:(?P<view>\w{1,128}):)?(?P<feature>\w{1,128})(?:@(?P<version>[\w.\-]{1,64}))?", re.ASCII
 )
+_LISTED = 10
 _NAME = re.compile(r"[A-Za-z]\w{0,127}", re.ASCII)
 
 
@@ -89,7 +90,12 @@ class Snapshot:
         views = {feature.view for feature in features.values()}
         if view is not None and view not in views:
             return f", nor does view '{shown(view)}'{hint_for(view, views)}"
-        return hint_for(name, features)
+        if name in self.catalogue.services:
+            return "; it is a feature service: ask for that (--service, 'feature_service')"
+        if name in views:
+            own = [other for other, feature in features.items() if feature.view == name]
+            return f"; it is a view, with the features {', '.join(own[:_LISTED])}"
+        return hint_for(name, [*features, *self.catalogue.services])
 
     def _version(self, reference: Reference, feature: Feature) -> str:
         version = reference.version or feature.current

@@ -21,7 +21,7 @@ import pyarrow as pa
 from headwater.compute.engines.plain import ROW_BITS, PlainFiles
 from headwater.definitions.source import Source
 from headwater.definitions.types import from_arrow
-from headwater.errors import SourceError
+from headwater.errors import SourceError, near_miss
 from headwater.expressions.printing import duckdb_type, quote, quote_text
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class Scan:
         same = [
             name
             for name, sql in self.selects.items()
-            if sql == quote(name) or self.columns[name] == "timestamp"
+            if sql == quote(name)
+            or (self.columns[name] == "timestamp" and name not in (self.source.schema_ or {}))
         ]
         return PlainFiles.of(self.files, same)
 
@@ -190,8 +191,9 @@ class DuckDBEngine:
         _check_names(source, raw)
         columns: dict[str, str] = {}
         selects: dict[str, str] = {}
+        declared = source.schema_ or {}
         for column in raw:
-            dtype = from_arrow(column.type)
+            dtype = declared.get(column.name) or from_arrow(column.type)
             if dtype is not None:
                 columns[column.name] = dtype
                 selects[column.name] = _canonical(column, dtype)
@@ -243,6 +245,11 @@ class DuckDBEngine:
         """The files that the source's paths and globs name, sorted. Raises SourceError for none."""
         found: list[Path] = []
         for pattern in source.paths:
+            if "://" in pattern:
+                raise SourceError(
+                    f"source '{source.name}': field 'path': '{pattern}' is an address; files are "
+                    "read from folders of this machine"
+                )
             matched = sorted(_glob(self.base, pattern))
             if not matched:
                 raise SourceError(
@@ -287,7 +294,9 @@ class DuckDBEngine:
                     cursor.execute(f"DETACH {name}")
             elif kind == "csv":
                 files = ", ".join(quote_text(str(path)) for path in self.paths(source))
-                cursor.execute(copy.format(query=f"SELECT * FROM read_csv([{files}])"))
+                found = cursor.sql(f"SELECT * FROM read_csv([{files}])")
+                _check_declared(source, found.columns)
+                cursor.execute(copy.format(query=f"SELECT * FROM {_read_csv(source, files)}"))
             else:
                 cursor.execute(copy.format(query=_query(source, kind)))
 
@@ -296,6 +305,12 @@ def _query(source: Source, kind: str) -> str:
     if kind == "duckdb" and source.table is not None:
         return "SELECT * FROM " + ".".join(quote(part) for part in source.table.split("."))
     return f"SELECT * FROM ({(source.query or '').strip().rstrip(';')}) AS q"
+
+
+def _read_csv(source: Source, files: str) -> str:
+    types = {name: duckdb_type(dtype) for name, dtype in (source.schema_ or {}).items()}
+    told = ", ".join(f"{quote_text(name)}: {quote_text(sql)}" for name, sql in types.items())
+    return f"read_csv([{files}]{f', types = {{{told}}}' if told else ''})"
 
 
 def _glob(base: Path, pattern: str) -> Iterator[Path]:
@@ -308,7 +323,16 @@ def _glob(base: Path, pattern: str) -> Iterator[Path]:
     return base.glob(pattern)
 
 
+def _check_declared(source: Source, names: list[str]) -> None:
+    lost = next((name for name in source.schema_ or {} if name not in names), None)
+    if lost is not None:
+        raise SourceError(
+            f"source '{source.name}': field 'schema': no column '{lost}'{near_miss(lost, names)}"
+        )
+
+
 def _check_names(source: Source, schema: pa.Schema) -> None:
+    _check_declared(source, schema.names)
     taken = next((name for name in schema.names if name.lower() in OWN_NAMES), None)
     if taken is not None:
         raise SourceError(
@@ -321,7 +345,7 @@ def _canonical(column: pa.Field, dtype: str) -> str:
     """SQL that reads a column in the form that expressions expect."""
     name = quote(column.name)
     kinds = pa.types
-    if kinds.is_timestamp(column.type):
+    if kinds.is_timestamp(column.type) and dtype == "timestamp":
         if column.type.unit == "ns":
             # Source times round up to microseconds (C2); // truncates toward zero.
             ns = f"epoch_ns({name})"
@@ -344,8 +368,13 @@ def _canonical(column: pa.Field, dtype: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's text, without a trailing hint about its position."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    """What an error's text begins with, without a trailing hint about its position.
+
+    What is wrong in a CSV file stands behind the line in which it is.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and "CSV Error on Line" in lines[0]:
+        return ": ".join(line for line in lines[:3] if not line.startswith("Original Line"))
     return lines[0] if lines else type(error).__name__
 
 
