@@ -157,6 +157,19 @@ def test_a_cycle_is_refused_and_shown(governed, features, cycle):
     assert len(names(governed)) == len(features) - 1
 
 
+def test_a_rule_that_is_not_built_stays_in_a_draft(governed):
+    rule = {"rule_type": "outlier", "parameters": {"z": 3}}
+    made = governed.create(rsi(), author="ann")
+    made = governed.update("rsi", {"validation_rules": (rule,)}, author="ann")
+    assert made.record.validation_rules == (rule,)
+    with pytest.raises(RefusedError, match=r"rule 'outlier' is not built.*built: range, "):
+        governed.set_status("rsi", "active", author="ann")
+    governed.update("rsi", {"validation_rules": ()}, author="ann")
+    governed.set_status("rsi", "active", author="ann")
+    with pytest.raises(RefusedError, match="rule 'outlier' is not built"):
+        governed.update("rsi", {"validation_rules": (rule,)}, author="ann")
+
+
 def test_a_cycle_within_one_call_is_refused(governed):
     with pytest.raises(RefusedError, match="depend on itself"):
         governed.create_many([record("a", "b"), record("b", "a")], author="ann")

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from headwater.definitions.rules import BUILT_RULES
 from headwater.errors import (
     ConflictError,
     DefinitionError,
@@ -52,7 +53,7 @@ class Planner(Protocol):
         """The plan that makes a computed feature what a record says."""
 
     def applied(self) -> None:
-        """Called after a change that may change what is served."""
+        """Called after a change of features whose values are computed."""
 
 
 @dataclass(frozen=True)
@@ -302,6 +303,8 @@ class Governance:
                     f"feature '{before.name}': change its content first, then its status"
                 )
             return self._planner.edition(head, after, None)
+        if status == "active":
+            _refuse_unbuilt_rules(after)
         if (entry.status, status) == ("draft", "active"):
             plan = self._planner.activation(head, after)
             if plan is not None:
@@ -309,20 +312,27 @@ class Governance:
         return entries.edited(entry, before, after, status)
 
     def _commit(self, step: Step, author: str) -> None:
+        """Do a step, and say so to the planner where it changes what is computed."""
+        done = self._settled(step, author)
+        if isinstance(done, Plan) or (done and any(e.view for e in done.entries.values())):
+            self._planner.applied()
+
+    def _settled(self, step: Step, author: str) -> Edit | Plan | None:
         """Do a step, again on the newer head where somebody else was quicker."""
         for attempt in range(1, _ATTEMPTS + 1):
             head = self._head()
             done = step(head)
             if done is None:
-                return
+                return None
             try:
                 self._set(head, done, author)
-                break
             except ConflictError:
                 if attempt == _ATTEMPTS:
                     raise
                 time.sleep(random.uniform(0, min(0.01 * attempt, _LONGEST_PAUSE)))  # noqa: S311
-        self._planner.applied()
+            else:
+                return done
+        raise AssertionError("the last attempt raises")
 
     def _set(self, head: Head, done: Edit | Plan, author: str) -> None:
         if isinstance(done, Plan):
@@ -334,6 +344,16 @@ class Governance:
         after = stamped(edited, commit)
         rows = listed(self._registry, self._project, after)
         self._registry.compare_and_set_head(self._project, head.generation, after, commit, rows)
+
+
+def _refuse_unbuilt_rules(record: FeatureRecord) -> None:
+    for rule in record.validation_rules:
+        if rule["rule_type"] not in BUILT_RULES:
+            raise RefusedError(
+                f"feature '{record.name}': field 'validation_rules': rule '{rule['rule_type']}' is "
+                f"not built, so it could not be checked (built: {', '.join(BUILT_RULES)}); a draft "
+                "keeps it"
+            )
 
 
 def _expected(head: Head, name: str, expected: str | None) -> FeatureEntry:
