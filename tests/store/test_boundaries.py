@@ -180,3 +180,14 @@ def test_a_weekly_tick_is_a_monday(ask):
     assert day(0) % (7 * DAY) == 4 * DAY
     assert ask([row], LAST, around(day(0)), update_frequency="weekly") == [None, 7, 7]
     assert ask([row], LAST, [day(3)], update_frequency="weekly") == [7]
+
+
+def test_of_one_instant_the_greatest_sequence_is_last_and_a_null_first(ask):
+    ordered = Source("s", path="events*.parquet", event_time="event_time", sequence="items")
+    rows = [event("a", day(1), amount=n, items=s) for n, s in ((9.0, None), (2.0, 1), (1.0, 2))]
+    assert ask(rows, [Feature("last_amount", "amount")], [day(1)], source=ordered) == [1.0]
+
+
+def test_rows_alike_in_time_are_ordered_by_their_columns_by_name(ask):
+    rows = [event("a", day(1), amount=1.0, items=9), event("a", day(1), amount=2.0, items=0)]
+    assert ask(rows, LAST, [day(1)]) == [0]
