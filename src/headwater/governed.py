@@ -6,12 +6,15 @@ rows, which no view holds together.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from headwater.definitions.collection import collect
 from headwater.definitions.feature import Feature
 from headwater.definitions.view import IMPLICIT, FeatureView
-from headwater.errors import DefinitionError, RefusedError
+from headwater.errors import DefinitionError, HeadwaterError, RefusedError, StoreError
 from headwater.registry.head import Head
 from headwater.registry.plan import Plan
 from headwater.registry.records import FeatureRecord
@@ -37,10 +40,18 @@ _SAME = (
 
 
 class ViewPlanner:
-    """Plans changes of single features in the project of a store."""
+    """Plans changes of single features in the project of a store, one after the other.
 
-    def __init__(self, store: FeatureStore) -> None:
-        self._store = store
+    `open_store` is called when the first plan needs it.
+    """
+
+    def __init__(self, open_store: Callable[[], FeatureStore]) -> None:
+        self._open_store = open_store
+        self._one = threading.RLock()
+
+    @cached_property
+    def _store(self) -> FeatureStore:
+        return self._open_store()
 
     def activation(self, head: Head, record: FeatureRecord) -> Plan | None:
         """The plan that computes a draft; None where it has no SQL, or nothing to compute from.
@@ -56,24 +67,31 @@ class ViewPlanner:
                 "is kept and shown, not run; declare the function in a module of the project, or "
                 "leave out 'source' to keep it in the catalogue alone"
             )
-        view = self._view_of(head, record)
-        return self._plan(head, view)
+        with self._one:
+            return self._plan(head, self._view_of(head, record))
 
     def edition(self, head: Head, record: FeatureRecord, wanted: Wanted | None) -> Plan:
         """The plan that makes a computed feature what its record says."""
-        entry = head.features[record.name]
-        stored = load_definitions(self._store.registry, self._store.project, head)
-        view = stored.views[entry.view]
-        features = tuple(
-            edited(feature, record) if feature.name == record.name else feature
-            for feature in view.features
-        )
-        numbers = None if wanted is None else {record.name: wanted}
-        return self._plan(head, view.model_copy(update={"features": features}), numbers)
+        with self._one:
+            stored = load_definitions(self._store.registry, self._store.project, head)
+            view = stored.views[head.features[record.name].view]
+            features = tuple(
+                edited(feature, record) if feature.name == record.name else feature
+                for feature in view.features
+            )
+            numbers = None if wanted is None else {record.name: wanted}
+            return self._plan(head, view.model_copy(update={"features": features}), numbers)
 
     def applied(self) -> None:
-        """Let what changed be served."""
-        self._store.publish_all()
+        """Let what changed be served. Raises StoreError where it is made, and not served yet."""
+        try:
+            with self._one:
+                self._store.publish_all()
+        except HeadwaterError as error:
+            raise StoreError(
+                f"the change is made, and is not served yet: {error}; 'headwater apply' publishes "
+                "it again"
+            ) from error
 
     def _plan(
         self, head: Head, view: FeatureView, numbers: dict[str, Wanted] | None = None

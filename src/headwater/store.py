@@ -101,7 +101,7 @@ class FeatureStore:
         from headwater.governed import ViewPlanner
         from headwater.registry.governance import Governance
 
-        return Governance(self.registry, self.project, ViewPlanner(self))
+        return Governance(self.registry, self.project, ViewPlanner(lambda: self))
 
     @cached_property
     def engine(self) -> DuckDBEngine:

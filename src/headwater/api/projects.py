@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from headwater.api.service import FeatureStoreService
 from headwater.config import Settings
-from headwater.errors import HeadwaterError, NotFoundError, RefusedError, near_miss
+from headwater.errors import NotFoundError, near_miss
+from headwater.governed import ViewPlanner
 from headwater.registry.governance import Governance, Planner
-from headwater.registry.head import Head
-from headwater.registry.plan import Plan
-from headwater.registry.records import FeatureRecord
 from headwater.registry.store import Registry, open_registry
-from headwater.registry.versions import Wanted
 
 if TYPE_CHECKING:
     from headwater.store import FeatureStore
-
-_log = logging.getLogger(__name__)
 
 
 class Projects:
@@ -67,48 +60,14 @@ class Projects:
 
 def open_projects(settings: Settings) -> Projects:
     """The projects of the registry that the settings name; nothing is opened yet."""
-    registry = open_registry(str(settings.registry.url))
-    return Projects(
-        registry,
-        settings.project,
-        lambda project: Declared(registry, replace(settings, project=project)),
-    )
+
+    def planner(project: str) -> Planner:
+        return ViewPlanner(lambda: _store(replace(settings, project=project)))
+
+    return Projects(open_registry(str(settings.registry.url)), settings.project, planner)
 
 
-class Declared:
-    """Features whose values are computed are those that a project's definitions declare."""
+def _store(settings: Settings) -> FeatureStore:
+    from headwater.store import FeatureStore  # what computes is loaded when something is computed
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
-        self._registry = registry
-        self._settings = settings
-
-    @cached_property
-    def _store(self) -> FeatureStore:
-        from headwater.store import FeatureStore
-
-        return FeatureStore(settings=self._settings)
-
-    def activation(self, head: Head, record: FeatureRecord) -> Plan | None:  # noqa: ARG002
-        if record.source is None:
-            return None
-        raise RefusedError(
-            f"feature '{record.name}': field 'source': values are computed of what the project's "
-            "definitions declare; declare it there and apply, or leave out 'source'"
-        )
-
-    def edition(self, head: Head, record: FeatureRecord, wanted: Wanted | None) -> Plan:  # noqa: ARG002
-        view = head.features[record.name].view
-        raise RefusedError(
-            f"feature '{record.name}': view '{view}' of the project's definitions computes it; "
-            "change it there, and apply"
-        )
-
-    def applied(self) -> None:
-        """Let workers see what is current now."""
-        project = self._settings.project
-        if not self._registry.head(project).views:
-            return
-        try:
-            self._store.publish()
-        except HeadwaterError as error:  # the change is made; it will be seen with the next one
-            _log.warning("project '%s': can't be published: %s", project, error)
+    return FeatureStore(settings=settings)

@@ -1,0 +1,99 @@
+"""Features with SQL, an entity and a source, over REST: the same values as any other's."""
+
+import pytest
+
+from api.client import Api
+from headwater.api.app import create_app
+from headwater.api.projects import open_projects
+from store.conftest import make  # noqa: F401 (a fixture)
+from store.shop import day, event
+from store.test_apply import served, total, trained
+
+ROWS = [
+    event("a", day(0, 1), amount=1.0),
+    event("a", day(0, 2), amount=2.0, kind="click"),
+    event("b", day(0, 3), amount=4.0),
+]
+NOON = day(0, 12)
+
+
+@pytest.fixture
+def store(make):  # noqa: F811
+    opened = make(ROWS)
+    opened.apply([total()])
+    opened.materialize(until=NOON)
+    return opened
+
+
+@pytest.fixture
+def api(store):
+    projects = open_projects(store.settings)
+    yield Api(create_app(projects))
+    projects.close()
+
+
+def sql(code):
+    return {"transformation_type": "sql", "code": code}
+
+
+def create(api, name, code, **fields):
+    given = {"entity": "user", "source": "events", "update_frequency": "hourly", **fields}
+    given = {"window": "1d", **given} if "rows" not in given else given
+    return api.create(name, transformation=sql(code), **given)
+
+
+def test_an_active_feature_is_trained_and_served(api, store):
+    create(api, "biggest", "max(amount)", default=0.0)
+    assert api.post("/features/biggest/activate")["status"] == "active"
+    assert trained(store, "biggest") == [2.0]
+    store.materialize(until=NOON)
+    assert served(store, "biggest", "total") == [2.0, 3.0]
+    assert served(store, "biggest", user="nobody") == [0.0]
+    assert store.show("feature", "biggest")["view"] == "api__user__events__hourly"
+
+
+def test_what_is_wrong_is_told_at_activation(api):
+    create(api, "biggest", "max(amout)")
+    assert "did you mean 'amount'?" in api.problem("POST", "/features/biggest/activate", 422)
+    create(api, "stolen", "max(getenv('HOME'))")
+    assert "'getenv'" in api.problem("POST", "/features/stolen/activate", 422)
+    create(api, "lost", "max(amount)", source="event")
+    assert "did you mean 'events'?" in api.problem("POST", "/features/lost/activate", 422)
+    python = {"transformation_type": "python", "code": "def f(x): return x"}
+    api.create("python", transformation=python, entity="user", source="events")
+    assert "not run" in api.problem("POST", "/features/python/activate", 409)
+
+
+def test_a_declared_feature_is_the_same_object(api, store):
+    found = api.get("/features/total")
+    assert (found["status"], found["current_version"]) == ("active", "1.0.0")
+    assert found["transformation"] == {**sql("sum(amount)"), "parameters": {}}
+    assert (found["entity"], found["source"], found["window"]) == ("user", "events", "1d")
+    assert "exists already" in api.problem(
+        "POST",
+        "/features",
+        409,
+        json={"feature_name": "total", "feature_type": "raw", "data_type": "float"},
+    )
+    changed = api.put("/features/total", {"transformation": sql("max(amount)")})
+    assert changed["current_version"] == "2.0.0"
+    assert trained(store, "total") == [2.0]
+
+
+def test_a_rollback_over_rest_serves_what_was_served(api, store, make):  # noqa: F811
+    api.put("/features/total", {"transformation": sql("max(amount)")})
+    store.materialize(until=NOON)
+    assert served(store, "total") == [2.0]
+    made = api.post("/features/total/rollback", target_version="1.0.0")
+    assert made["version"] == "1.0.0_rollback"
+    assert served(make(), "total") == [3.0]
+    versions = api.get("/features/total/versions")["versions"]
+    assert [v["version"] for v in versions] == ["1.0.0_rollback", "2.0.0", "1.0.0"]
+    assert [v["is_rolled_back"] for v in versions] == [False, True, False]
+
+
+def test_what_is_downstream_of_a_declared_feature_holds_it(api):
+    api.create("idea", "total", active=True)
+    assert api.get("/features/total")["downstream_features"] == ["idea"]
+    said = api.problem("DELETE", "/features/total", 409)
+    assert "idea depends on it" in said
