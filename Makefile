@@ -8,7 +8,7 @@ READY := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers examples bench bench-peers check format lock hooks clean
+.PHONY: help demo test servers lint types layers examples bench bench-peers check format lock hooks clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -18,6 +18,9 @@ demo: $(READY) ## Run the main job end to end on real data
 
 test: $(READY) ## Run the tests (ARGS="-k name" for some of them)
 	@$(PY) -m pytest $(ARGS)
+
+servers: ## Install and build the servers that some tests need (PostgreSQL; FerretDB, with Go)
+	@tests/servers/install
 
 lint: $(READY) ## Check style and formatting
 	@$(PY) -m ruff check .
@@ -46,6 +49,7 @@ format: $(READY) ## Format the code and fix what can be fixed
 
 lock: $(READY) ## Resolve the dependencies anew into requirements/dev.lock
 	@$(PY) -m uv pip compile pyproject.toml --group dev --extra polars --extra pandas \
+		--extra postgres --extra mongo \
 		--universal --python-version 3.11 --generate-hashes --upgrade --quiet \
 		--custom-compile-command "make lock" --output-file requirements/dev.lock
 
@@ -53,7 +57,7 @@ hooks: $(READY) ## Check each commit before it is made
 	@$(VENV)/bin/pre-commit install
 
 clean: ## Remove what was installed and cached
-	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .servers .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(READY): requirements/dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

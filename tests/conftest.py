@@ -2,6 +2,8 @@
 
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["servers.fixtures"]
+
 settings.register_profile(
     "headwater", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from headwater.online.store import OnlineStore
     from headwater.pipeline.materialize import Target
     from headwater.pipeline.runs import RunReport
+    from headwater.registry.copying import CopiedProject
     from headwater.registry.governance import Governance
     from headwater.registry.store import Registry
     from headwater.serving.reader import EntityRows, OnlineReader
@@ -146,6 +147,21 @@ class FeatureStore:
         from headwater.serving.reader import OnlineReader
 
         return OnlineReader(self.online, self.project)
+
+    def copy_registry(self, url: str) -> tuple[CopiedProject, ...]:
+        """Copy the registry, all projects of it, to the one at a URL; what it then holds.
+
+        A copy that was broken off goes on. Raises ConflictError where a project of the target
+        holds something else, and StoreError where what is read back is not what was copied.
+        """
+        from headwater.registry.copying import copy_registry
+        from headwater.registry.store import open_registry
+
+        target = open_registry(url)
+        try:
+            return copy_registry(self.registry, target)
+        finally:
+            target.close()
 
     def close(self) -> None:
         """Let go of files and connections."""

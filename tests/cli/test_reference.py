@@ -10,9 +10,25 @@ from headwater.cli.app import app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text()
 SECTIONS = dict(
-    re.findall(r"^## `headwater ([a-z-]+)[^\n]*\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    re.findall(
+        r"^## `headwater ([a-z-]+(?: [a-z-]+)*)[^\n]*\n(.*?)(?=^## |\Z)",
+        PAGE,
+        re.MULTILINE | re.DOTALL,
+    )
 )
 GROUP = typer.main.get_command(app)
+
+
+def all_commands(group, before=""):
+    """The commands by the words that call them, those of a group too."""
+    found = {}
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", None)
+        found |= {before + name: command} if inner is None else all_commands(command, f"{name} ")
+    return found
+
+
+COMMANDS = all_commands(GROUP)
 
 
 def options(command):
@@ -27,12 +43,12 @@ def documented(text):
 
 
 def test_every_command_has_a_section():
-    assert list(SECTIONS) == list(GROUP.commands)
+    assert list(SECTIONS) == list(COMMANDS)
 
 
-@pytest.mark.parametrize("name", GROUP.commands)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_a_command_has_a_row(name):
-    assert documented(SECTIONS[name]) == options(GROUP.commands[name])
+    assert documented(SECTIONS[name]) == options(COMMANDS[name])
 
 
 def test_every_shared_option_has_a_row():
@@ -40,15 +56,15 @@ def test_every_shared_option_has_a_row():
     assert documented(shared) == options(GROUP)
 
 
-@pytest.mark.parametrize("name", GROUP.commands)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name):
-    command = GROUP.commands[name]
+    command = COMMANDS[name]
     assert command.help
     assert len(command.help.splitlines()[0]) <= 45, "the list of commands would cut it"
     assert all(p.help for p in command.params if p.name != "help"), name
 
 
-@pytest.mark.parametrize("name", GROUP.commands)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_reading_commands_write_json(name):
     if name not in {"init", "serve"}:
-        assert "--json" in options(GROUP.commands[name])
+        assert "--json" in options(COMMANDS[name])

@@ -2,17 +2,17 @@ import pytest
 
 from headwater.registry.apply import apply_plan
 from headwater.registry.build import build_plan
-from headwater.registry.sql import SqlRegistry
+from headwater.registry.store import open_registry
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'registry.db'}"
+def url(registry_url):
+    return registry_url
 
 
 @pytest.fixture
 def registry(url):
-    opened = SqlRegistry(url)
+    opened = open_registry(url)
     yield opened
     opened.close()
 

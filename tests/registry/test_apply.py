@@ -9,6 +9,8 @@ from headwater.registry.kinds import FeatureVersion, Packed, Revision, unpack
 from headwater.registry.plan import Plan
 from registry.samples import USER, analyze, feature, service, timeless, view
 
+pytestmark = pytest.mark.every_registry
+
 FIRST = "1 feature, 1 view, 1 source, 1 entity added"
 
 

@@ -1,6 +1,10 @@
+import pytest
+
 from headwater.registry.audit import history, utc_text
 from headwater.registry.changes import FieldChange
 from registry.samples import analyze, feature, view
+
+pytestmark = pytest.mark.every_registry
 
 
 def project(expression):

@@ -14,6 +14,8 @@ from headwater.registry.transitions import TRANSITIONS
 from headwater.registry.versions import Wanted, sort_versions
 from registry.samples import analyze, feature, view
 
+pytestmark = pytest.mark.every_registry
+
 RSI = Transformation("python", "def rsi(prices, period=14): ...", {"period": 14})
 RANGE = {"rule_type": "range", "parameters": {"min": 0.0, "max": 100.0}, "is_blocking": True}
 

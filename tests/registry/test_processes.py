@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ import pytest
 from headwater.registry.audit import history
 from headwater.registry.build import build_plan
 from headwater.registry.kinds import FeatureVersion, Revision, content_key
-from headwater.registry.sql import SqlRegistry
 from headwater.registry.state import load_definitions, load_revisions, load_versions
+from headwater.registry.store import open_registry
 from registry.samples import analyze, timeless
 from registry.worker import apply_next, project
+from servers.fixtures import fresh_registry
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.every_registry]
+numbers = count()
 WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -35,7 +38,7 @@ def worker(*args):
 
 def whole(url, generation):
     """The project is exactly that of a generation, and all that it points to is there."""
-    registry = SqlRegistry(url)
+    registry = open_registry(url)
     head = registry.head("demo")
     assert head.generation == generation
     assert [commit.generation for commit in history(registry, "demo")] == list(
@@ -54,7 +57,7 @@ def whole(url, generation):
 
 def contents(url):
     """What lies in the registry, apart from when it was written."""
-    registry = SqlRegistry(url)
+    registry = open_registry(url)
     found = {
         "head": timeless(registry.head("demo")),
         "versions": set(map(content_key, registry.list("demo", FeatureVersion))),
@@ -64,25 +67,31 @@ def contents(url):
     return found
 
 
-def copy_of_generation(tmp_path, generation):
-    base = tmp_path / "base.db"
-    for _ in range(generation):
-        apply_next(f"sqlite:///{base}", author="ann")
-    return base
+@pytest.fixture
+def at_generation(request, registry_backend, tmp_path):
+    """Makes registries, each of them at a generation; their URLs."""
+
+    def make(generation):
+        folder = tmp_path / f"{next(numbers)}"
+        url = fresh_registry(request, registry_backend, folder)
+        for _ in range(generation):
+            apply_next(url, author="ann")
+        return url
+
+    return make
 
 
-@pytest.mark.parametrize("generation", [0, 2])
-def test_killed_at_any_moment_the_project_is_before_or_after(tmp_path, generation):
-    """From an empty folder too, where the apply makes the tables first."""
-    base = copy_of_generation(tmp_path, generation)
-    with worker("crash", base, tmp_path) as process:
+@pytest.mark.parametrize(("generation", "stride"), [(0, 10), (2, 1)])
+def test_killed_at_any_moment_the_project_is_before_or_after(at_generation, generation, stride):
+    """From an empty database too, where the apply makes the tables first."""
+    urls = [at_generation(generation) for _ in range(12 if generation == 0 else 40)]
+    with worker("crash", stride, *urls) as process:
         moments = int(process.stdout.read())
-    assert moments > 15
+    assert moments > 5
     seen = set()
-    after = contents(f"sqlite:///{copy_of_generation(tmp_path / 'clean', generation + 1)}")
-    for step in range(1, moments + 1):
-        url = f"sqlite:///{tmp_path / f'{step}.db'}"
-        registry = SqlRegistry(url)
+    after = contents(at_generation(generation + 1))
+    for url in urls[: moments + 1]:
+        registry = open_registry(url)
         found = registry.head("demo").generation
         registry.close()
         seen.add(found)
@@ -93,8 +102,7 @@ def test_killed_at_any_moment_the_project_is_before_or_after(tmp_path, generatio
     assert seen == {generation, generation + 1}
 
 
-def test_killed_over_and_over_nothing_is_lost(tmp_path):
-    url = f"sqlite:///{tmp_path / 'registry.db'}"
+def test_killed_over_and_over_nothing_is_lost(url):
     chance = random.Random(7)
     reached = 0
     for _ in range(4):
@@ -104,7 +112,7 @@ def test_killed_over_and_over_nothing_is_lost(tmp_path):
             os.kill(process.pid, signal.SIGKILL)
             said = [int(line) for line in process.stdout.read().split()]
             reached = max([reached, *said])
-        registry = SqlRegistry(url)
+        registry = open_registry(url)
         found = registry.head("demo").generation
         registry.close()
         assert found in (reached, reached + 1)
@@ -125,27 +133,25 @@ def ready(url, verb, names, *args):
         yield processes
 
 
-def test_of_several_that_apply_at_once_one_wins(tmp_path):
-    url = f"sqlite:///{tmp_path / 'registry.db'}"
+def test_of_several_that_apply_at_once_one_wins(url):
     names = ["ann", "bob", "cem"]
     with ready(url, "race", names) as processes:
         outcomes = dict(zip(names, [p.stdout.read().strip() for p in processes], strict=True))
     (winner,) = [name for name, outcome in outcomes.items() if outcome == "won 1"]
     for name in set(names) - {winner}:
         assert outcomes[name].startswith(f"lost   generation 1 by {winner} at ")
-    registry = SqlRegistry(url)
+    registry = open_registry(url)
     assert list(registry.head("demo").features) == [f"f_{winner}"]
     assert [commit.author for commit in history(registry, "demo")] == [winner]
     registry.close()
 
 
-def test_of_several_that_insist_nobody_loses_anything(tmp_path):
-    url = f"sqlite:///{tmp_path / 'registry.db'}"
+def test_of_several_that_insist_nobody_loses_anything(url):
     names, rounds = ["ann", "bob", "cem"], 4
     with ready(url, "insist", names, rounds) as processes:
         outcomes = [process.stdout.read() for process in processes]
     assert all(outcome.startswith("done ") for outcome in outcomes)
-    registry = SqlRegistry(url)
+    registry = open_registry(url)
     head = registry.head("demo")
     expected = {f"f_{name}_{number}" for name in names for number in range(rounds)}
     assert set(head.applied()) == expected

@@ -13,9 +13,10 @@ from headwater.registry.audit import history
 from headwater.registry.build import build_plan
 from headwater.registry.kinds import FeatureVersion, Revision
 from headwater.registry.plan import decode_plan, encode_plan
-from headwater.registry.sql import SqlRegistry
 from headwater.registry.state import load_definitions, resolve
+from headwater.registry.store import open_registry
 from registry.samples import analyze, feature, service, view
+from servers.fixtures import BACKENDS, fresh_registry
 
 NAMES = ("a", "b", "c", "d")
 RULES = ((), (NotNull(),), (NotNull(), Range(min=0)))
@@ -204,9 +205,10 @@ def home(head, ref):
     return head.features[ref.feature].versions[ref.version].revision
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    opened = SqlRegistry(f"sqlite:///{tmp_path_factory.mktemp('registry') / 'registry.db'}")
+@pytest.fixture(scope="module", params=BACKENDS)
+def registry(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("registry")
+    opened = open_registry(fresh_registry(request, request.param, folder))
     yield opened
     opened.close()
 

@@ -13,6 +13,8 @@ from headwater.registry.state import (
 )
 from registry.samples import COLUMNS, analyze, feature, service, view
 
+pytestmark = pytest.mark.every_registry
+
 
 def project(expression="sum(x)"):
     return analyze(

@@ -1,5 +1,8 @@
 """The verbs of a registry, on every backend."""
 
+import re
+
+import msgspec
 import pytest
 
 from headwater.definitions.entity import Entity
@@ -26,6 +29,8 @@ from headwater.registry.kinds import (
 )
 from headwater.registry.store import open_registry
 from registry.samples import EVENTS, USER, feature, service, view
+
+pytestmark = pytest.mark.every_registry
 
 RULES = [
     Range(min=0, max=1.5, is_blocking=True),
@@ -163,6 +168,44 @@ def test_list_selects_sorts_and_limits(registry):
     assert registry.list("demo", FeatureVersion, where={"name": "clicks"}) == ()
     with pytest.raises(ValueError, match="run: 'rows' is none of view, revision"):
         registry.list("demo", Run, where={"rows": 1})
+
+
+def test_list_compares_with_plain_values_alone(registry):
+    registry.put("demo", [run("a")])
+    for value in ({"$gt": ""}, ["ads"], re.compile("a")):
+        with pytest.raises(TypeError, match="run: 'view' is compared with one value, not"):
+            registry.list("demo", Run, where={"view": value})
+    assert registry.list("demo", Run, where={"view": "$gt"}) == ()
+    assert registry.list("demo", Run, limit=0) == ()
+
+
+def test_keys_that_look_alike_are_told_apart(registry):
+    registry.put("a", [Revision('b","c', "v", (), stored=True)])
+    registry.put('a","b', [Revision("c", "w", (), stored=True)])
+    assert registry.get("a", Revision, 'b","c').name == "v"
+    assert registry.get('a","b', Revision, "c").name == "w"
+    assert registry.projects() == ("a", 'a","b')
+
+
+def test_a_head_is_restored_where_there_is_none(registry):
+    head = msgspec.structs.replace(HEAD, generation=3)
+    registry.put("demo", [USER, commit(1), commit(2)])
+    assert registry.head("demo") == Head()
+    with pytest.raises(ConflictError):
+        registry.compare_and_set_head("demo", 1, Head(2), commit(2, "bob"))
+    registry.restore_head("demo", head, commit(3))
+    assert registry.head("demo") == head
+    assert registry.list("demo", Commit) == (commit(3), commit(2), commit(1))
+    with pytest.raises(ConflictError, match="is at generation 3, no more at 0"):
+        registry.restore_head("demo", head, commit(3))
+    registry.compare_and_set_head("demo", 3, Head(4), commit(4))
+    assert registry.head("demo") == Head(4)
+
+
+def test_a_large_head_is_kept(registry):
+    large = Head(1, entities={f"entity_{n}": content_key(USER) for n in range(20_000)})
+    registry.compare_and_set_head("demo", 0, large, commit(1))
+    assert registry.head("demo") == large
 
 
 def test_things_of_one_instant_get_names_of_their_own_that_sort_by_time():

@@ -14,6 +14,8 @@ from headwater.registry.usage import (
 )
 from registry.samples import analyze, feature, view
 
+pytestmark = pytest.mark.every_registry
+
 
 @pytest.fixture(autouse=True)
 def project(apply):

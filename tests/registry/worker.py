@@ -4,7 +4,6 @@
 """
 
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -12,14 +11,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import alembic.command  # noqa: F401 (so that each child need not)
+import pymongo.monitoring
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
 from headwater.errors import ConflictError
 from headwater.registry.apply import apply_plan
 from headwater.registry.build import build_plan
-from headwater.registry.sql import SqlRegistry
 from headwater.registry.state import load_definitions
+from headwater.registry.store import open_registry
 from registry.samples import analyze, feature, view
 
 
@@ -43,7 +43,7 @@ def say(text):
 
 
 def apply_next(url, author):
-    registry = SqlRegistry(url)
+    registry = open_registry(url)
     generation = registry.head("demo").generation
     plan = build_plan(registry, "demo", project(generation + 1))
     done = apply_plan(registry, plan, author=author)
@@ -51,16 +51,24 @@ def apply_next(url, author):
     return done
 
 
-def kill_at(step):
-    """Let this process die of SIGKILL at the n-th moment at which it talks to the database."""
+class Commands(pymongo.monitoring.CommandListener):
+    """Calls back before and after each command to MongoDB."""
+
+    def __init__(self, tick):
+        self.started = self.succeeded = self.failed = tick
+
+
+def at_moment(step, act):
+    """Call `act` at the n-th moment at which this process talks to the database."""
     left = step
 
     def tick(*_args, **_kwargs):
         nonlocal left
         left -= 1
         if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            act()
 
+    pymongo.monitoring.register(Commands(tick))
     for target, name in (
         (Engine, "after_cursor_execute"),
         (Engine, "commit"),  # before it
@@ -69,24 +77,26 @@ def kill_at(step):
         event.listen(target, name, tick)
 
 
-def crash(base, folder):
-    """One copy of a registry for each moment: a child applies to it and dies at that moment.
+def kill_self():
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    Prints the number of moments after which the apply came through. `base` may not exist yet.
+
+def crash(stride, *urls):
+    """A child for each registry: it applies, and dies at a moment of that, each at a later one.
+
+    Prints how many died before one came through, or 'more' if none did.
     """
-    for step in range(1, 1_000):
-        path = Path(folder) / f"{step}.db"
-        if Path(base).exists():
-            shutil.copy(base, path)
+    for number, url in enumerate(urls):
         child = os.fork()
         if child == 0:
-            kill_at(step)
-            apply_next(f"sqlite:///{path}", author="killed")
+            at_moment(1 + number * int(stride), kill_self)
+            apply_next(url, author="killed")
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.WIFEXITED(status):
-            say(step - 1 if os.WEXITSTATUS(status) == 0 else "failed")
+            say(number if os.WEXITSTATUS(status) == 0 else "failed")
             return
+    say("more")
 
 
 def forever(url):
@@ -97,7 +107,7 @@ def forever(url):
 
 def race(url, name):
     """Plan, wait for a line on stdin, apply; the outcome on stdout."""
-    registry = SqlRegistry(url)
+    registry = open_registry(url)
     plan = build_plan(registry, "demo", analyze([view(f"view_{name}", feature(f"f_{name}"))]))
     say("ready")
     sys.stdin.readline()
@@ -109,7 +119,7 @@ def race(url, name):
 
 def insist(url, name, rounds):
     """Wait for a line, then add one view after another to what is there, until each is in."""
-    registry = SqlRegistry(url)
+    registry = open_registry(url)
     say("ready")
     sys.stdin.readline()
     conflicts = 0

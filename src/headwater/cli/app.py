@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from headwater.cli import changes, govern, project, reading, runs, serving, training
+from headwater.cli import changes, govern, project, reading, registry, runs, serving, training
 from headwater.cli.output import complain
 from headwater.cli.session import Session
 from headwater.errors import HeadwaterError
@@ -27,6 +27,7 @@ app = typer.Typer(
 for module in (project, changes, reading, govern, training, runs, serving):
     for name, command in module.COMMANDS.items():
         app.command(name)(command)
+app.add_typer(registry.app, name="registry")
 
 
 @app.callback()

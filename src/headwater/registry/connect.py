@@ -1,4 +1,4 @@
-"""Engines for a registry's URL, and the setting of SQLite that makes it safe for many processes."""
+"""Engines for a registry's URL, set up so that many processes can use one registry safely."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ from headwater.errors import ConfigError, MissingExtraError, StoreError
 
 BUSY_SECONDS = 30.0
 BEGIN = "headwater_begin"
+# For PostgreSQL: seconds until a connection, a peer that is gone, a lock and a statement are given
+# up. A process that stops in the middle of a write must not keep the others waiting for ever.
+_LIMITS: dict[str, str | int] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "tcp_user_timeout": 30_000,
+    "options": (
+        "-c lock_timeout=30s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
+    ),
+}
 
 
 def parse_url(text: str) -> URL:
@@ -29,17 +39,38 @@ def parse_url(text: str) -> URL:
         ) from None
 
 
+def shown_url(url: URL) -> str:
+    """A URL as it may be shown: without the password, and without options, which may hold one."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def reason(error: BaseException | None) -> str:
+    """What a database says went wrong, on one line; what follows may quote the user's data."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def new_engine(url: URL) -> Engine:
     """An engine that has not connected yet. Raises MissingExtraError without the driver."""
-    if url.get_backend_name() == "sqlite":
-        return _sqlite(url)
+    known = {"sqlite": _sqlite, "postgresql": _postgresql}
+    make = known.get(url.get_backend_name())
+    if make is None:
+        raise ConfigError(f"registry: no SQL backend '{url.drivername}'")
     try:
-        return create_engine(url, pool_pre_ping=True)
-    except ModuleNotFoundError:
-        extra = url.get_backend_name()
-        raise MissingExtraError(f"registry on {extra}", extra) from None
+        return make(url)
     except NoSuchModuleError:
         raise ConfigError(f"registry: no SQL backend '{url.drivername}'") from None
+
+
+def _postgresql(url: URL) -> Engine:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    limits = {name: value for name, value in _LIMITS.items() if name not in url.query}
+    try:
+        return create_engine(
+            url, pool_pre_ping=True, pool_timeout=BUSY_SECONDS, connect_args=limits
+        )
+    except ImportError:  # psycopg is missing, or has no libpq
+        raise MissingExtraError("a registry on PostgreSQL", "postgres") from None
 
 
 def _sqlite(url: URL) -> Engine:

@@ -52,10 +52,17 @@ class UsageTotal(msgspec.Struct, frozen=True):
     last_used_at: int | None = None
 
 
-def listed(registry: Registry, project: str, head: Head) -> list[ListedFeature]:
-    """The rows of the features that the last change of a head touched; their records are stored."""
+def listed(
+    registry: Registry, project: str, head: Head, *, every: bool = False
+) -> list[ListedFeature]:
+    """The rows of the features that the last change of a head touched; their records are stored.
+
+    `every` asks for the rows of all features that ever were touched.
+    """
     entries = {
-        name: entry for name, entry in head.features.items() if entry.touched == head.generation
+        name: entry
+        for name, entry in head.features.items()
+        if (entry.record if every else entry.touched == head.generation)
     }
     keys = [entry.record for entry in entries.values()]
     records = registry.get_many(project, FeatureRecord, keys)

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from headwater.errors import ConfigError
-from headwater.registry.connect import BEGIN
+from headwater.registry.connect import BEGIN, shown_url
 from headwater.registry.schema import LATEST, VERSION_TABLE
 
 FOLDER = Path(__file__).parent / "migrations"
@@ -59,7 +59,7 @@ def upgrade(connection: Connection, to: str = LATEST) -> None:
 def _refuse_newer(found: str | None, engine: Engine) -> None:
     if found is None or (found.isdecimal() and int(found) <= int(LATEST)):
         return
-    where = engine.url.render_as_string(hide_password=True)
+    where = shown_url(engine.url)
     raise ConfigError(
         f"registry {where}: was written by a newer Headwater (schema {found}, this one knows "
         f"{LATEST}); upgrade with pip install --upgrade headwater"

@@ -1,4 +1,4 @@
-"""The registry in a SQL database: SQLite, written so that PostgreSQL does as well."""
+"""The registry in a SQL database: SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Table, delete, select, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from headwater.errors import ConflictError, NotFoundError, StoreError
-from headwater.registry.connect import BEGIN, new_engine, parse_url, use_wal
+from headwater.errors import NotFoundError, StoreError
+from headwater.registry.connect import BEGIN, new_engine, parse_url, reason, shown_url, use_wal
+from headwater.registry.fields import check_where, indexed_values, order_of
 from headwater.registry.head import Head, decode_head, encode_head
-from headwater.registry.kinds import Commit, Kind, Stored, kind_of, now_us
+from headwater.registry.kinds import Commit, Kind, Stored, kind_of
 from headwater.registry.listed import ListedFeature, ListedQuery, UsageTotal
 from headwater.registry.migrate import is_current, migrate
 from headwater.registry.schema import commits, heads, objects, runs, usages
 from headwater.registry.sql_features import dialect_of, find, relist, totals
+from headwater.registry.store import another_generation
 
 T = TypeVar("T")
 _TABLES: dict[str, Table] = {"run": runs, "commit": commits, "usage": usages}
@@ -35,7 +37,7 @@ class SqlRegistry:
 
     @property
     def url(self) -> str:
-        return self._url.render_as_string(hide_password=True)
+        return shown_url(self._url)
 
     def __repr__(self) -> str:
         return f"SqlRegistry({self.url!r})"
@@ -49,7 +51,8 @@ class SqlRegistry:
             return
         with self._writing() as connection:
             _make_project(connection, project)
-            for kind, items in by_kind.values():
+            # In one order, so that two writers never wait for one another in a circle.
+            for _, (kind, items) in sorted(by_kind.items()):
                 _insert(connection, project, kind, items)
 
     def get(self, project: str, kind: type[T], key: str) -> T:
@@ -81,11 +84,9 @@ class SqlRegistry:
         known = kind_of(kind)
         table = _table(known)
         query = select(table.c.body).where(*_of(known, project))
-        for field, value in (where or {}).items():
-            if field not in known.indexed:
-                raise ValueError(f"{known.name}: '{field}' is none of {', '.join(known.indexed)}")
+        for field, value in check_where(known, where).items():
             query = query.where(table.c[field] == value)
-        order = table.c[known.order or "stored_at"]
+        order = table.c[order_of(known)]
         query = query.order_by(order.desc(), table.c.key.desc()).limit(limit)
         with self._reading() as connection:
             bodies = connection.execute(query).scalars().all()
@@ -104,8 +105,7 @@ class SqlRegistry:
 
     def projects(self) -> tuple[str, ...]:
         with self._reading() as connection:
-            names = connection.execute(select(heads.c.project).order_by(heads.c.project))
-            return tuple(names.scalars())
+            return tuple(sorted(connection.execute(select(heads.c.project)).scalars()))
 
     def head(self, project: str) -> Head:
         with self._reading() as connection:
@@ -128,17 +128,31 @@ class SqlRegistry:
     ) -> None:
         if not new_head.generation == commit.generation == expected_generation + 1:
             raise ValueError(f"the generation after {expected_generation} is the next number")
+        self._swap(project, expected_generation, new_head, commit, listed)
+
+    def restore_head(
+        self, project: str, head: Head, commit: Commit, listed: Sequence[ListedFeature] = ()
+    ) -> None:
+        if not head.generation == commit.generation > 0:
+            raise ValueError("a head is restored with the commit that made it")
+        self._swap(project, 0, head, commit, listed)
+
+    def _swap(
+        self,
+        project: str,
+        expected: int,
+        head: Head,
+        commit: Commit,
+        listed: Sequence[ListedFeature],
+    ) -> None:
         with self._writing() as connection:
             _make_project(connection, project)
             here = heads.c.project == project
-            swap = update(heads).where(here, heads.c.generation == expected_generation)
-            values = {"generation": new_head.generation, "body": encode_head(new_head)}
+            swap = update(heads).where(here, heads.c.generation == expected)
+            values = {"generation": head.generation, "body": encode_head(head)}
             if connection.execute(swap.values(values)).rowcount != 1:
                 found = connection.execute(select(heads.c.generation).where(here)).scalar_one()
-                raise ConflictError(
-                    f"project '{project}': is at generation {found}, no more at "
-                    f"{expected_generation}; somebody else changed it"
-                )
+                raise another_generation(project, found, expected)
             _insert(connection, project, kind_of(Commit), [commit])
             relist(connection, project, listed)
 
@@ -192,7 +206,7 @@ class SqlRegistry:
         try:
             yield
         except DBAPIError as error:
-            raise StoreError(f"registry {self.url}: {error.orig}") from error
+            raise StoreError(f"registry {self.url}: {reason(error.orig)}") from error
         except SQLAlchemyError as error:
             raise StoreError(f"registry {self.url}: {error}") from error
 
@@ -224,13 +238,10 @@ def _insert(connection: Connection, project: str, kind: Kind[Any], items: list[A
         insert = insert.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
     else:
         insert = insert.on_conflict_do_nothing()
-    # In one order, so that two writers of the same rows never wait for one another in a circle.
     connection.execute(insert, [rows[key] for key in sorted(rows)])
 
 
 def _row(project: str, kind: Kind[Any], item: Any) -> dict[str, Any]:
     row: dict[str, Any] = {"project": project, "key": kind.key(item), "body": kind.encode(item)}
-    row |= {field: getattr(item, field) for field in kind.indexed}
-    if kind.order is None:
-        row |= {"kind": kind.name, "stored_at": now_us()}
-    return row
+    row |= indexed_values(kind, item)
+    return {**row, "kind": kind.name} if _table(kind) is objects else row

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, TypeVar
 
-from headwater.errors import ConfigError, near_miss
+from headwater.errors import ConfigError, ConflictError, near_miss
 from headwater.registry.head import Head
 from headwater.registry.kinds import Commit, Stored
 from headwater.registry.listed import ListedFeature, ListedQuery, UsageTotal
@@ -19,7 +19,8 @@ class Registry(Protocol):
     """Where definitions, versions, runs and the audit trail are kept, project by project.
 
     Every verb raises StoreError (retryable) when the backend fails, and leaves what it was to
-    change as it was. A registry may be used by several threads; another process opens its own.
+    change as it was, or as it is to be where the connection was lost after the change. A registry
+    may be used by several threads; another process opens its own.
     """
 
     @property
@@ -27,7 +28,11 @@ class Registry(Protocol):
         """Where it is, without secrets."""
 
     def put(self, project: str, objects: Iterable[Stored]) -> None:
-        """Keep objects, all or none. What is immutable and there already stays as it is."""
+        """Keep objects, all or none. What is immutable and there already stays as it is.
+
+        Each object is kept whole or not at all. A backend without transactions that dies in the
+        middle may have kept some of them; the same call again completes it.
+        """
 
     def get(self, project: str, kind: type[T], key: str) -> T:
         """The object of that key. Raises NotFoundError."""
@@ -77,6 +82,15 @@ class Registry(Protocol):
     def usage_totals(self, project: str, features: Iterable[str]) -> dict[str, UsageTotal]:
         """How often these features were used, those that ever were."""
 
+    def restore_head(
+        self, project: str, head: Head, commit: Commit, listed: Sequence[ListedFeature] = ()
+    ) -> None:
+        """Give a project without a head one of any generation, with its commit, as a copy does.
+
+        `listed` are all features. The earlier commits are put before. Raises ConflictError when
+        the project has a head.
+        """
+
     def close(self) -> None:
         """Give the connections back; the next verb opens them again."""
 
@@ -94,6 +108,14 @@ def open_registry(url: str) -> Registry:
     backend = known[name].load()
     registry: Registry = backend(url)
     return registry
+
+
+def another_generation(project: str, found: int, expected: int) -> ConflictError:
+    """The error of a compare-and-set that came too late."""
+    return ConflictError(
+        f"project '{project}': is at generation {found}, no more at {expected}; somebody else "
+        "changed it"
+    )
 
 
 def _unknown(name: str | None, known: Mapping[str, EntryPoint]) -> str:
