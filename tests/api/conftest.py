@@ -5,20 +5,8 @@ import pytest
 from api.client import Api
 from headwater.api.app import create_app
 from headwater.api.projects import Projects
+from headwater.config import local_settings
 from headwater.registry.store import open_registry
-
-
-class NothingComputed:
-    """A planner of projects whose features are all mere entries."""
-
-    def activation(self, head, record):
-        return None
-
-    def edition(self, head, record, wanted):
-        raise AssertionError("no feature here has values")
-
-    def applied(self):
-        pass
 
 
 @pytest.fixture(scope="session")
@@ -31,18 +19,24 @@ def empty(tmp_path_factory):
     return file
 
 
-@pytest.fixture(params=["sqlite"])
-def registry(request, tmp_path, empty):
-    """A registry that holds nothing, on each kind of store."""
-    file = shutil.copy(empty, tmp_path / "registry.db")
-    opened = open_registry(f"sqlite:///{file}")
-    yield opened
-    opened.close()
+@pytest.fixture
+def url(registry_url, registry_backend, tmp_path, empty):
+    """Where a registry is that holds nothing."""
+    if registry_backend == "sqlite":
+        shutil.copy(empty, tmp_path / "registry.db")
+    return registry_url
 
 
 @pytest.fixture
-def projects(registry):
-    return Projects(registry, "shop", lambda project: NothingComputed())
+def projects(url, tmp_path):
+    made = Projects(local_settings(tmp_path, project="shop", registry__url=url))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def registry(projects):
+    return projects.registry
 
 
 @pytest.fixture

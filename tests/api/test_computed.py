@@ -4,7 +4,7 @@ import pytest
 
 from api.client import Api
 from headwater.api.app import create_app
-from headwater.api.projects import open_projects
+from headwater.api.projects import Projects
 from store.conftest import make  # noqa: F401 (a fixture)
 from store.shop import day, event
 from store.test_apply import served, total, trained
@@ -27,7 +27,7 @@ def store(make):  # noqa: F811
 
 @pytest.fixture
 def api(store):
-    projects = open_projects(store.settings)
+    projects = Projects(store.settings)
     yield Api(create_app(projects))
     projects.close()
 

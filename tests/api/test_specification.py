@@ -7,6 +7,8 @@ import pytest
 
 from api.client import RSI
 
+pytestmark = pytest.mark.every_registry
+
 FEATURE_FIELDS = {
     *("id", "feature_name", "current_version", "feature_type", "data_type", "status"),
     *("description", "owner", "tags", "upstream_features", "downstream_features"),

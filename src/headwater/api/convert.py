@@ -8,7 +8,9 @@ from typing import Any
 
 from headwater.api import schemas
 from headwater.api.fields import shown_dtype
+from headwater.definitions.entity import Entity
 from headwater.definitions.rules import ValidationRule
+from headwater.definitions.source import Source
 from headwater.errors import RequestError
 from headwater.registry import records
 from headwater.registry.governance import FeatureState, VersionState
@@ -28,8 +30,6 @@ _SAME = (
     "data_source",
     "computation_logic",
     "update_frequency",
-    "entity",
-    "source",
     "ttl",
 )
 """Fields of a feature that both sides call and spell alike."""
@@ -58,9 +58,20 @@ def record_of(feature: schemas.FeatureCreate) -> records.FeatureRecord:
         transformation=transformation_of(feature.transformation),
         validation_rules=rules_of(feature.validation_rules or ()),
         upstream_features=tuple(feature.upstream_features or ()),
+        entity=_name(feature.entity),
+        source=_name(feature.source),
         frame=feature.frame(),
         **{name: getattr(feature, name) for name in _SAME},
     )
+
+
+def definitions_of(feature: schemas.FeatureCreate) -> list[Entity | Source]:
+    """The whole definitions that come with a feature."""
+    return [item for item in (feature.entity, feature.source) if isinstance(item, Entity | Source)]
+
+
+def _name(given: str | Entity | Source | None) -> str | None:
+    return given.name if isinstance(given, Entity | Source) else given
 
 
 def changes_of(update: schemas.FeatureUpdate) -> dict[str, Any]:
@@ -136,6 +147,8 @@ def feature_response(
         unresolved_features=list(state.unresolved),
         transformation=_transformation(record.transformation),
         validation_rules=_rules(record.validation_rules),
+        entity=record.entity,
+        source=record.source,
         usage_count=usage.count,
         last_used_at=_moment(usage.last_used_at),
         created_at=moment(entry.created_at),

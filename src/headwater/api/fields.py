@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from headwater.definitions.base import check_name, plain
+from headwater.api.declared import check_source
+from headwater.definitions.base import Definition, check_name, plain
 from headwater.definitions.durations import format_duration, parse_duration
+from headwater.definitions.entity import Entity
 from headwater.definitions.rules import ValidationRule
+from headwater.definitions.source import Source
 from headwater.definitions.ticks import parse_frequency
 from headwater.definitions.types import parse_dtype
 from headwater.errors import HeadwaterError
@@ -115,6 +119,25 @@ def _breaking(value: Any) -> Any:
     return [_printable(item) for item in value]
 
 
+def _declared(
+    model: type[Definition], check: Callable[[Any], None] | None = None
+) -> Callable[[Any], Any]:
+    """Reads the name of an object, or its whole definition."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value if isinstance(value, model) else check_name(value)
+        try:
+            found = model.from_dict(_json(value))
+        except HeadwaterError as error:
+            raise ValueError(str(error)) from None
+        if check is not None:
+            check(found)
+        return found
+
+    return read
+
+
 def shown_dtype(dtype: str) -> str:
     """The word of the API for a type: `float` for float64, `integer` for int64."""
     return _WRITTEN.get(dtype, dtype)
@@ -167,6 +190,11 @@ Breaking = Annotated[
     ),
 ]
 Frequency = Annotated[str, StringConstraints(max_length=32), AfterValidator(_frequency)]
+_NAME_OR_OBJECT = WithJsonSchema({"anyOf": [_NAME_SCHEMA, {"type": "object"}]})
+OfEntity = Annotated[str | Entity, BeforeValidator(_declared(Entity)), _NAME_OR_OBJECT]
+OfSource = Annotated[
+    str | Source, BeforeValidator(_declared(Source, check_source)), _NAME_OR_OBJECT
+]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Correlation = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]

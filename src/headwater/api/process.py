@@ -49,11 +49,11 @@ def main() -> int:
     listening = socket.socket(fileno=described["socket"])
 
     from headwater.api.app import create_app
-    from headwater.api.projects import open_projects
+    from headwater.api.projects import Projects
     from headwater.serving.worker import run_application
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    projects = open_projects(read(described))
+    projects = Projects(read(described))
     return run_application(
         create_app(projects, close=projects.close), listening, sys.stdin.fileno()
     )

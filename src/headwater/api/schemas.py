@@ -27,6 +27,8 @@ from headwater.api.fields import (
     Moment,
     Name,
     Names,
+    OfEntity,
+    OfSource,
     Parameters,
     Relation,
     Tags,
@@ -121,8 +123,12 @@ class FeatureCreate(_Request):
     update_frequency: Frequency | None = Field(
         default=None, description="real_time, hourly, daily, weekly or a duration"
     )
-    entity: Name | None = None
-    source: Name | None = None
+    entity: OfEntity | None = Field(
+        default=None, description="the name of an entity, or its whole definition"
+    )
+    source: OfSource | None = Field(
+        default=None, description="the name of a source, or its whole definition"
+    )
     window: Window | None = Field(default=None, description="a duration, or lifetime")
     tail_hop: Duration | None = None
     offset: Duration | None = None

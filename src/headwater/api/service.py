@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from headwater.api import convert, schemas
+from headwater.api.declared import declare
 from headwater.errors import RefusedError
-from headwater.registry.governance import FeatureState, Governance
+from headwater.registry.governance import FeatureState
 from headwater.registry.head import Status
 from headwater.registry.listed import ListedQuery
-from headwater.registry.store import Registry
 from headwater.registry.usage import (
     record_usage,
     usage_history,
     usage_statistics,
     usage_totals,
 )
+
+if TYPE_CHECKING:
+    from headwater.store import FeatureStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,15 +30,19 @@ _AUTHOR = "service"
 class FeatureStoreService:
     """The verbs of the registry for one project; each does its work on another thread.
 
+        service = FeatureStoreService(FeatureStore())
+        await service.activate_feature("user_ctr_7d")
+
     Methods raise NotFoundError for an unknown feature, RefusedError where its state doesn't allow
     what is asked, PreconditionError where `expected` (the `etag` of an answer) is no longer its
     tag, ConflictError where too many others write, StoreError where the registry fails.
     """
 
-    def __init__(self, governance: Governance, registry: Registry, project: str) -> None:
-        self._governance = governance
-        self._registry = registry
-        self.project = project
+    def __init__(self, store: FeatureStore) -> None:
+        self._store = store
+        self._governance = store.governance
+        self._registry = store.registry
+        self.project = store.project
 
     # --- features ---------------------------------------------------------------------------
 
@@ -43,8 +50,7 @@ class FeatureStoreService:
         self, feature: schemas.FeatureCreate, *, author: str = _AUTHOR
     ) -> schemas.FeatureResponse:
         """Register a draft, version 1.0.0. A name that exists, in whatever state, is refused."""
-        record = convert.record_of(feature)
-        return await self._answer(self._governance.create, record, author=author)
+        return await self._answer(self._create, feature, author=author)
 
     async def get_feature(self, feature_name: str) -> schemas.FeatureResponse:
         """All that is known of a feature."""
@@ -189,6 +195,11 @@ class FeatureStoreService:
         return convert.statistics_response(found)
 
     # --- inside -----------------------------------------------------------------------------
+
+    def _create(self, feature: schemas.FeatureCreate, *, author: str) -> FeatureState:
+        record = convert.record_of(feature)
+        declare(self._store, convert.definitions_of(feature), author=author)
+        return self._governance.create(record, author=author)
 
     def _list(self, query: ListedQuery) -> schemas.FeatureListResponse:
         states, total = self._governance.find(query)
