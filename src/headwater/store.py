@@ -14,6 +14,7 @@ from headwater.compute.historical import Options, Request
 from headwater.compute.reading import Reader
 from headwater.config import Settings, load_settings
 from headwater.definitions.collection import Definitions, collect, implicit
+from headwater.definitions.instants import as_micros
 from headwater.definitions.service import FeatureRef, FeatureService, parse_ref
 from headwater.definitions.ticks import DAY
 from headwater.errors import DefinitionError, NotFoundError, near_miss
@@ -410,7 +411,8 @@ class FeatureStore:
         found = []
         for revision in _stored_besides(head, head.warm_revisions(since)):
             with contextlib.suppress(DefinitionError):
-                found.append(Target(*self._earlier(revision)))
+                if self._is_filled(revision):
+                    found.append(Target(*self._earlier(revision)))
         return found
 
     def _earlier(self, revision: str) -> tuple[AnalyzedView, Reader]:
@@ -458,25 +460,14 @@ class FeatureStore:
         return dict(self._online_reader.plan(refs, service, full_feature_names=False).columns)
 
     def _online_references(self, features: Features) -> tuple[Any, str | None]:
+        from headwater.serving.catalogue import reference_of
+
         if isinstance(features, str):
             services = self._online_reader.live.snapshot().catalogue.services
             return (None, features) if features in services else ([features], None)
         if isinstance(features, FeatureService):
-            return [online_reference(ref) for ref in features.features], None
-        return [f if isinstance(f, str) else online_reference(f) for f in features], None
-
-
-def online_reference(ref: FeatureRef) -> Any:
-    """A feature reference in the form that serving takes."""
-    from headwater.serving.catalogue import Reference
-
-    return Reference(
-        feature=ref.feature,
-        view=ref.view,
-        version=ref.version,
-        alias=ref.alias,
-        join_keys=dict(ref.join_keys),
-    )
+            return [reference_of(ref) for ref in features.features], None
+        return [f if isinstance(f, str) else reference_of(f) for f in features], None
 
 
 def _kept(stored: Definitions, *, prune: bool) -> Definitions:
@@ -507,25 +498,3 @@ def _as_version(
     aged = view.view.model_copy(update={"ttl": version.ttl})
     changed = replace(view, view=aged, features=features)
     return replace(project, views={**project.views, view.name: changed})
-
-
-def as_micros(value: Any) -> int | None:
-    """Microseconds of a datetime (naive is UTC), a date, an ISO text or microseconds."""
-    import datetime as dt
-
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    if isinstance(value, str):
-        try:
-            value = dt.datetime.fromisoformat(value)
-        except ValueError:
-            raise DefinitionError(
-                f"'{value}' is not a time; write it as 2024-01-05 or 2024-01-05T12:00Z"
-            ) from None
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        value = dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
-    if not isinstance(value, dt.datetime):
-        raise DefinitionError(f"{value!r} is not a time")
-    moment = value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value
-    since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

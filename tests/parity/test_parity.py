@@ -88,10 +88,10 @@ def online(store: FeatureStore, scenario: Scenario, at: int) -> list[dict[str, A
     reader = OnlineReader(store.online, store.project, refresh=0, clock=lambda: at)
     names = {column for column in scenario.spine[0] if column != scenario.timestamp}
     columns = {name: [row[name] for row in scenario.spine] for name in sorted(names)}
-    from headwater.store import online_reference
+    from headwater.serving.catalogue import reference_of
 
     refs = [
-        online_reference(FeatureRef(r.feature, alias=r.alias, join_keys=dict(r.join_keys)))
+        reference_of(FeatureRef(r.feature, alias=r.alias, join_keys=dict(r.join_keys)))
         for r in scenario.refs
     ]
     found = reader.get(refs, columns).to_dict()

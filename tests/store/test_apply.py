@@ -211,12 +211,24 @@ def test_a_service_pinned_to_an_old_version_is_served_and_kept_up_to_date(make, 
     assert served(store, "total@1.0.0") == [11.0]
 
 
-def test_a_version_that_nothing_reads_any_more_is_not_run(make):
+def test_a_version_that_nothing_reads_any_more_is_not_run(make, monkeypatch):
+    monkeypatch.setenv("HEADWATER_REGISTRY__ROLLBACK_DAYS", "0")
     store = make(ROWS)
     store.apply([total()])
     store.materialize(until=NOON)
     store.apply([total("sum(amount * 10)")])
     assert len(store.materialize(until=NOON)) == 1
+
+
+def test_a_version_that_was_replaced_is_run_for_some_days_where_it_ever_was(make):
+    store = make(ROWS)
+    store.apply([total()])
+    store.materialize(until=NOON)
+    store.apply([total("sum(amount * 10)")])
+    store.apply([total("sum(amount * 20)")])
+    now, before = store.materialize(until=day(0, 13))
+    assert now.revision == store.show("view", "totals")["revision"]
+    assert (before.tick, before.skipped) == (day(0, 13), None)
 
 
 def test_a_sibling_moves_the_home_and_the_old_rows_serve_until_the_new_are_there(make):

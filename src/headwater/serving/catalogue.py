@@ -9,12 +9,15 @@ microseconds since the epoch, a date days since it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from headwater.errors import NotSupportedError, StoreError
 from headwater.expressions.tree import Node
+
+if TYPE_CHECKING:
+    from headwater.definitions.service import FeatureRef
 
 FORMAT = 1
 
@@ -127,6 +130,17 @@ class Reference(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     def __hash__(self) -> int:
         mapped = tuple(sorted(self.join_keys.items()))
         return hash((self.feature, self.view, self.version, self.alias, mapped))
+
+
+def reference_of(ref: FeatureRef) -> Reference:
+    """A feature reference in the form that serving takes."""
+    return Reference(
+        feature=ref.feature,
+        view=ref.view,
+        version=ref.version,
+        alias=ref.alias,
+        join_keys=dict(ref.join_keys),
+    )
 
 
 class Catalogue(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from headwater.definitions.service import FeatureService
 from headwater.expressions.analyzed import (
     AnalyzedFeature,
     AnalyzedProject,
@@ -30,9 +29,9 @@ from headwater.serving.catalogue import (
     Feature,
     Input,
     Nothing,
-    Reference,
     Revision,
     Stored,
+    reference_of,
 )
 from headwater.serving.nothing import sayer
 
@@ -62,7 +61,10 @@ def build_catalogue(
         generation=head.generation,
         revisions=tuple(builder.revisions.values()),
         features=features,
-        services={name: _references(s) for name, s in current.services.items()},
+        services={
+            name: tuple(map(reference_of, service.features))
+            for name, service in current.services.items()
+        },
     )
 
 
@@ -215,16 +217,3 @@ def stored_value(value: Any) -> Any:
     if isinstance(value, dt.date):
         return (value - dt.date(1970, 1, 1)).days
     return value
-
-
-def _references(service: FeatureService) -> tuple[Reference, ...]:
-    return tuple(
-        Reference(
-            feature=ref.feature,
-            view=ref.view,
-            version=ref.version,
-            alias=ref.alias,
-            join_keys=dict(ref.join_keys),
-        )
-        for ref in service.features
-    )
