@@ -344,6 +344,7 @@ class Governance:
         after = stamped(edited, commit)
         rows = listed(self._registry, self._project, after)
         self._registry.compare_and_set_head(self._project, head.generation, after, commit, rows)
+        self._seen = after, FeatureGraph(after)  # reading it back costs as much as writing it
 
 
 def _refuse_unbuilt_rules(record: FeatureRecord) -> None:
