@@ -28,7 +28,7 @@ import heapq
 from collections.abc import Iterable
 from typing import ClassVar
 
-_COMPARED = 50
+_COMPARED = 400
 
 
 class HeadwaterError(Exception):
