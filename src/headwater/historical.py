@@ -1,8 +1,9 @@
-"""HistoricalJob: a training set that is computed when its rows are asked for."""
+"""Training sets: what is asked for, and the job that computes it when its rows are taken."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,18 @@ import pyarrow.parquet as pq
 
 from headwater.compute.describe import describe
 from headwater.compute.historical import Options, Request, compute_historical
-from headwater.errors import MissingExtraError
+from headwater.definitions.service import FeatureRef, FeatureService, parse_ref
+from headwater.errors import DefinitionError, MissingExtraError, NotFoundError, near_miss
+from headwater.expressions.analyzed import AnalyzedProject
+from headwater.registry.head import Head
+from headwater.registry.kinds import FeatureVersion
+from headwater.registry.state import Resolved, resolve
 
 if TYPE_CHECKING:
     from headwater.compute.engines.duckdb import DuckDBEngine
+    from headwater.store import FeatureStore
+
+Features = Sequence[str | FeatureRef] | FeatureService | str
 
 
 class HistoricalJob:
@@ -86,3 +95,70 @@ class HistoricalJob:
     def explain(self) -> str:
         """In words: what is read, as of when, and how; nothing is computed."""
         return describe(self._requests, knowledge=self._options.knowledge)
+
+
+def requests_of(store: FeatureStore, features: Features) -> tuple[Request, ...]:
+    """What computing these features takes, in their order.
+
+    Raises NotFoundError for an unknown feature or version, DefinitionError for join keys that a
+    reference renames and its view has not.
+    """
+    head = store.applied_head()
+    return tuple(_request(store, head, ref) for ref in _references(store, head, features))
+
+
+def _references(store: FeatureStore, head: Head, features: Features) -> list[FeatureRef]:
+    if isinstance(features, FeatureService):
+        return list(features.features)
+    if isinstance(features, str):
+        services = store.analyzed(head).services
+        if features in services:
+            return list(services[features].features)
+        if features not in head.features:
+            names = [*services, *head.applied()]
+            raise NotFoundError(
+                f"no feature service or feature '{features}'{near_miss(features, names)}"
+            )
+        return [parse_ref(features)]
+    if not features:
+        raise DefinitionError("features: the list is empty; name at least one")
+    return [parse_ref(feature) for feature in features]
+
+
+def _request(store: FeatureStore, head: Head, ref: FeatureRef) -> Request:
+    found = resolve(head, ref)
+    project = _version_project(store, head, found)
+    view = project.views[found.view]
+    unknown = [key for key in ref.join_keys if key not in view.join_keys]
+    if unknown:
+        raise DefinitionError(
+            f"feature reference '{ref}': field 'join_keys': '{unknown[0]}' is no join key of "
+            f"view '{view.name}'{near_miss(unknown[0], view.join_keys)}"
+        )
+    return Request(project, found.view, found.column, ref.output, dict(ref.join_keys))
+
+
+def _version_project(store: FeatureStore, head: Head, found: Resolved) -> AnalyzedProject:
+    """The project as the version means it: the current one, or an earlier revision's."""
+    current = store.analyzed(head)
+    if found.version == head.features[found.feature].declared:
+        return current
+    version = store.registry.get(store.project, FeatureVersion, found.object)
+    return _as_version(store.project_of(found.revision), found, version)
+
+
+def _as_version(
+    project: AnalyzedProject, found: Resolved, version: FeatureVersion
+) -> AnalyzedProject:
+    """A revision's project with the age and default that one version of a feature has."""
+    view = project.views[found.view]
+    default = version.definition.get("default")
+    features = tuple(
+        replace(f, feature=f.feature.model_copy(update={"default": default}))
+        if f.name == found.column
+        else f
+        for f in view.features
+    )
+    aged = view.view.model_copy(update={"ttl": version.ttl})
+    changed = replace(view, view=aged, features=features)
+    return replace(project, views={**project.views, view.name: changed})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -10,17 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headwater.compute.function_check import check_functions
-from headwater.compute.historical import Options, Request
-from headwater.compute.reading import Reader
+from headwater.compute.historical import Options
 from headwater.config import Settings, load_settings
 from headwater.definitions.collection import Definitions, collect, implicit
 from headwater.definitions.instants import as_micros
-from headwater.definitions.service import FeatureRef, FeatureService, parse_ref
-from headwater.definitions.ticks import DAY
-from headwater.errors import DefinitionError, NotFoundError, near_miss
+from headwater.definitions.service import FeatureService
+from headwater.errors import DefinitionError, NotFoundError
 from headwater.expressions.analysis import analyze
-from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
-from headwater.historical import HistoricalJob
+from headwater.expressions.analyzed import AnalyzedProject
+from headwater.historical import Features, HistoricalJob, requests_of
 from headwater.offline.duckdb_names import check_duckdb_names, named_features
 from headwater.offline.layout import offline_schema
 from headwater.pipeline.backfill import no_history
@@ -28,13 +25,11 @@ from headwater.quality.conditions import check_rules
 from headwater.registry.apply import Applied, apply_plan
 from headwater.registry.build import build_plan
 from headwater.registry.head import Head, VersionEntry
-from headwater.registry.kinds import FeatureVersion, now_us
+from headwater.registry.kinds import FeatureVersion
 from headwater.registry.plan import Plan
 from headwater.registry.state import (
-    Resolved,
     load_definitions,
     load_schemas,
-    resolve,
     revision_definitions,
 )
 from headwater.registry.versions import Wanted
@@ -46,7 +41,6 @@ if TYPE_CHECKING:
     from headwater.offline.quarantine import Quarantine
     from headwater.offline.tables import OfflineTables
     from headwater.online.store import OnlineStore
-    from headwater.pipeline.materialize import Target
     from headwater.pipeline.runs import RunReport
     from headwater.registry.copying import CopiedProject
     from headwater.registry.governance import Governance
@@ -54,8 +48,6 @@ if TYPE_CHECKING:
     from headwater.serving.reader import EntityRows, OnlineReader
     from headwater.serving.response import OnlineResponse
 
-Features = Sequence[str | FeatureRef] | FeatureService | str
-References = list[FeatureRef]
 Reports = list["RunReport"]
 
 
@@ -233,13 +225,14 @@ class FeatureStore:
         from headwater.serving.publishing import Contents, build_catalogue
 
         head = self.registry.head(self.project)
-        contents = Contents(self._project_of, self._version_of, self._is_filled)
+        contents = Contents(self.project_of, self._version_of, self.is_filled)
         catalogue = build_catalogue(self.project, head, self.analyzed(head), contents)
         publish(self.online, catalogue)
         if "_online_reader" in self.__dict__:
             self._online_reader.live.newest()  # who has just changed it reads what was changed
 
-    def _is_filled(self, revision: str) -> bool:
+    def is_filled(self, revision: str) -> bool:
+        """Whether runs have published values of a revision."""
         return self.online.published(self.project, [revision])[0] is not None
 
     def _version_of(self, entry: VersionEntry) -> FeatureVersion:
@@ -257,7 +250,7 @@ class FeatureStore:
             self._analyzed = (now.generation, found)
         return self._analyzed[1]
 
-    def _applied(self) -> Head:
+    def applied_head(self) -> Head:
         """The project's head. Raises NotFoundError where nothing has been applied yet."""
         head = self.registry.head(self.project)
         if not head.generation:
@@ -266,7 +259,7 @@ class FeatureStore:
             )
         return head
 
-    def _project_of(self, revision: str) -> AnalyzedProject:
+    def project_of(self, revision: str) -> AnalyzedProject:
         """What has to be known to compute a revision that may not be current."""
         definitions, schemas = revision_definitions(self.registry, self.project, revision)
         found = analyze(definitions, lambda source: schemas[source.name])
@@ -298,7 +291,7 @@ class FeatureStore:
         """All that is known of one object. Raises NotFoundError with the nearest name."""
         from headwater.listing import details
 
-        self._applied()
+        self.applied_head()
         return details(self, kind, name)
 
     # --- training ---------------------------------------------------------------------------
@@ -320,48 +313,8 @@ class FeatureStore:
         when the result is asked for (`.to_arrow()`, `.to_polars()`, ...).
         """
         options = Options(timestamp, knowledge, on_progress)
-        return HistoricalJob(self.engine, spine, self._requests(features), options)
-
-    def _requests(self, features: Features) -> tuple[Request, ...]:
-        head = self._applied()
-        return tuple(self._request(head, ref) for ref in self._references(head, features))
-
-    def _references(self, head: Head, features: Features) -> References:
-        if isinstance(features, FeatureService):
-            return list(features.features)
-        if isinstance(features, str):
-            service = self.analyzed(head).services.get(features)
-            if service is not None:
-                return list(service.features)
-            if features not in head.features:
-                names = [*self.analyzed(head).services, *head.applied()]
-                raise NotFoundError(
-                    f"no feature service or feature '{features}'{near_miss(features, names)}"
-                )
-            return [parse_ref(features)]
-        if not features:
-            raise DefinitionError("features: the list is empty; name at least one")
-        return [parse_ref(feature) for feature in features]
-
-    def _request(self, head: Head, ref: FeatureRef) -> Request:
-        found = resolve(head, ref)
-        project = self._version_project(head, found)
-        view = project.views[found.view]
-        unknown = [key for key in ref.join_keys if key not in view.join_keys]
-        if unknown:
-            raise DefinitionError(
-                f"feature reference '{ref}': field 'join_keys': '{unknown[0]}' is no join key of "
-                f"view '{view.name}'{near_miss(unknown[0], view.join_keys)}"
-            )
-        return Request(project, found.view, found.column, ref.output, dict(ref.join_keys))
-
-    def _version_project(self, head: Head, found: Resolved) -> AnalyzedProject:
-        """The project as the version means it: the current one, or an earlier revision's."""
-        current = self.analyzed(head)
-        if found.version == head.features[found.feature].declared:
-            return current
-        version = self.registry.get(self.project, FeatureVersion, found.object)
-        return _as_version(self._project_of(found.revision), found, version)
+        requests = requests_of(self, features)
+        return HistoricalJob(self.engine, spine, requests, options)
 
     # --- serving ----------------------------------------------------------------------------
 
@@ -377,66 +330,22 @@ class FeatureStore:
         `until` is the time as of which they are taken, now unless given. Running again changes
         nothing that is there already.
         """
-        from headwater.pipeline.materialize import Materializer, Target
+        from headwater.filling import materializer
 
         names = [views] if isinstance(views, str) else views
-        head = self._applied()
-        analyzed = self.analyzed(head)
-        reader = Reader(self.engine, analyzed)
-        runner = Materializer(
-            project=self.project,
-            current=[Target(view, reader) for view in analyzed.views.values()],
-            earlier=[
-                Target(*self._earlier(revision))
-                for revision in _stored_besides(head, head.live_revisions())
-            ],
-            warm=self._warm(head),
-            registry=self.registry,
-            online=self.online,
-            quarantine=self.quarantine,
-        )
+        runner = materializer(self)
         try:
             return runner.run(names, until=as_micros(until), on_progress=on_progress)
         finally:
             self.publish()
 
-    def _warm(self, head: Head) -> Sequence[Target]:
-        """What a rollback may need at once: revisions that were given up a short time ago.
-
-        One that can't be understood any more is no hindrance.
-        """
-        from headwater.pipeline.materialize import Target
-
-        since = now_us() - self.settings.registry.rollback_days * DAY
-        found = []
-        for revision in _stored_besides(head, head.warm_revisions(since)):
-            with contextlib.suppress(DefinitionError):
-                if self._is_filled(revision):
-                    found.append(Target(*self._earlier(revision)))
-        return found
-
-    def _earlier(self, revision: str) -> tuple[AnalyzedView, Reader]:
-        """The view of a revision that is no longer current, and what reads it."""
-        found = self._project_of(revision)
-        view = next(view for view in found.views.values() if view.revision == revision)
-        return view, Reader(self.engine, found)
-
     def backfill(
         self, view: str, start: Any, end: Any, *, on_progress: OnProgress | None = None
     ) -> RunReport:
         """Compute the history of a view over [start, end) into its offline table."""
-        from headwater.pipeline.backfill import Backfiller
+        from headwater.filling import backfiller
 
-        analyzed = self.analyzed(self._applied())
-        runner = Backfiller(
-            project=self.project,
-            analyzed=analyzed,
-            reader=Reader(self.engine, analyzed),
-            registry=self.registry,
-            tables=self.tables,
-            names=self.names,
-            quarantine=self.quarantine,
-        )
+        runner = backfiller(self)
         first, last = as_micros(start), as_micros(end)
         if first is None or last is None:
             raise DefinitionError("backfill: give both ends of the interval")
@@ -473,28 +382,3 @@ class FeatureStore:
 def _kept(stored: Definitions, *, prune: bool) -> Definitions:
     """What of a project stays beside what is applied."""
     return implicit(stored) if prune else stored
-
-
-def _stored_besides(head: Head, revisions: Iterable[str]) -> Sequence[str]:
-    """Those of some revisions that runs write, though no view computes them."""
-    current = {view.revision for view in head.views.values()}
-    return [r for r in revisions if head.revisions[r].stored and r not in current]
-
-
-def _as_version(
-    project: AnalyzedProject, found: Resolved, version: FeatureVersion
-) -> AnalyzedProject:
-    """A revision's project with the age and default that one version of a feature has."""
-    from dataclasses import replace
-
-    view = project.views[found.view]
-    default = version.definition.get("default")
-    features = tuple(
-        replace(f, feature=f.feature.model_copy(update={"default": default}))
-        if f.name == found.column
-        else f
-        for f in view.features
-    )
-    aged = view.view.model_copy(update={"ttl": version.ttl})
-    changed = replace(view, view=aged, features=features)
-    return replace(project, views={**project.views, view.name: changed})

@@ -1,0 +1,77 @@
+"""What runs fill of a project: its views, and the revisions beside them that somebody reads."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from headwater.compute.reading import Reader
+from headwater.definitions.ticks import DAY
+from headwater.errors import DefinitionError
+from headwater.pipeline.backfill import Backfiller
+from headwater.pipeline.materialize import Materializer, Target
+from headwater.registry.head import Head
+from headwater.registry.kinds import now_us
+
+if TYPE_CHECKING:
+    from headwater.store import FeatureStore
+
+
+def materializer(store: FeatureStore) -> Materializer:
+    """What writes the latest values of a project's views, and of all else that is served."""
+    head = store.applied_head()
+    analyzed = store.analyzed(head)
+    reader = Reader(store.engine, analyzed)
+    return Materializer(
+        project=store.project,
+        current=[Target(view, reader) for view in analyzed.views.values()],
+        earlier=[
+            _earlier(store, revision) for revision in _stored_besides(head, head.live_revisions())
+        ],
+        warm=_warm(store, head),
+        registry=store.registry,
+        online=store.online,
+        quarantine=store.quarantine,
+    )
+
+
+def backfiller(store: FeatureStore) -> Backfiller:
+    """What computes the history of a project's views."""
+    analyzed = store.analyzed(store.applied_head())
+    return Backfiller(
+        project=store.project,
+        analyzed=analyzed,
+        reader=Reader(store.engine, analyzed),
+        registry=store.registry,
+        tables=store.tables,
+        names=store.names,
+        quarantine=store.quarantine,
+    )
+
+
+def _warm(store: FeatureStore, head: Head) -> Sequence[Target]:
+    """What a rollback may need at once: revisions that were given up a short time ago.
+
+    One that can't be understood any more is no hindrance.
+    """
+    since = now_us() - store.settings.registry.rollback_days * DAY
+    found = []
+    for revision in _stored_besides(head, head.warm_revisions(since)):
+        with contextlib.suppress(DefinitionError):
+            if store.is_filled(revision):
+                found.append(_earlier(store, revision))
+    return found
+
+
+def _earlier(store: FeatureStore, revision: str) -> Target:
+    """A revision that is no longer its view's, and what reads it."""
+    found = store.project_of(revision)
+    view = next(view for view in found.views.values() if view.revision == revision)
+    return Target(view, Reader(store.engine, found))
+
+
+def _stored_besides(head: Head, revisions: Iterable[str]) -> Sequence[str]:
+    """Those of some revisions that runs write, though no view computes them."""
+    current = {view.revision for view in head.views.values()}
+    return [r for r in revisions if head.revisions[r].stored and r not in current]
