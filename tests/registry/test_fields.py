@@ -6,7 +6,13 @@ import msgspec
 import pytest
 
 from headwater.errors import StoreError
-from headwater.registry.fields import Field, indexed_fields, indexed_values, order_of
+from headwater.registry.fields import (
+    Field,
+    indexed_fields,
+    kept_fields,
+    kept_values,
+    order_of,
+)
 from headwater.registry.kinds import KINDS, Kind
 
 
@@ -47,12 +53,13 @@ def test_types_come_from_annotations():
 def test_a_kind_without_order_is_sorted_by_when_it_was_stored():
     kind = Kind("usage", Usage, lambda item: item.id, indexed=("feature",))
     assert list(indexed_fields(kind)) == ["feature", "stored_at"]
-    assert indexed_values(kind, usage())["stored_at"] > 1_700_000_000_000_000
+    assert kept_values(kind, usage())["stored_at"] > 1_700_000_000_000_000
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 def test_every_kind_can_be_indexed(kind):
     assert set(kind.indexed) <= set(indexed_fields(kind))
+    assert {*indexed_fields(kind), *kind.added} == set(kept_fields(kind))
 
 
 def test_what_is_no_plain_value_can_not_be_indexed():
@@ -62,8 +69,8 @@ def test_what_is_no_plain_value_can_not_be_indexed():
 
 
 def test_a_value_of_another_type_is_refused():
-    assert indexed_values(KIND, usage())["importance"] is None
+    assert kept_values(KIND, usage())["importance"] is None
     with pytest.raises(StoreError, match="usage 'u': 'importance' is 'high', expected float"):
-        indexed_values(KIND, usage(importance="high"))
+        kept_values(KIND, usage(importance="high"))
     with pytest.raises(StoreError, match="usage 'u': 'active' is None, expected bool"):
-        indexed_values(KIND, usage(active=None))
+        kept_values(KIND, usage(active=None))

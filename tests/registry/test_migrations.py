@@ -3,6 +3,7 @@
 import re
 import threading
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -13,7 +14,8 @@ from sqlalchemy import inspect
 from headwater.definitions.entity import Entity
 from headwater.errors import ConfigError, HeadwaterError
 from headwater.registry.connect import new_engine, parse_url
-from headwater.registry.migrate import FOLDER, migrate, schema_version
+from headwater.registry.kinds import FeatureUsage
+from headwater.registry.migrate import FOLDER, migrate, schema_version, upgrade
 from headwater.registry.schema import LATEST, VERSION_TABLE, metadata
 from headwater.registry.sql import SqlRegistry
 from registry.samples import USER
@@ -60,6 +62,21 @@ def test_migrations_make_exactly_the_tables(engine):
         differences = compare_metadata(context, metadata)
         assert {index.name for _, index in differences} <= {"ix_features_project_created_at"}
         assert schema_version(connection) == LATEST
+
+
+def test_uses_that_were_recorded_before_are_kept(engine, url):
+    use = FeatureUsage("1", "a", "1.2.0", "m", "dev", 7, feature_importance=0.5)
+    with engine.begin() as connection:
+        upgrade(connection, "0002")
+        connection.exec_driver_sql("INSERT INTO heads VALUES ('demo', 0, '{}')")
+        body = msgspec.json.encode(use).decode()
+        row = f"'demo', '1', 'a', 'm', 'dev', 7, 1, '{body}'"
+        connection.exec_driver_sql(f"INSERT INTO usages VALUES ({row})")
+    registry = SqlRegistry(url)
+    assert registry.list("demo", FeatureUsage) == (use,)
+    (group,) = registry.usage_groups("demo")
+    assert (group.feature_version, group.importance, group.correlations) == ("1.2.0", 0.5, 0)
+    registry.close()
 
 
 @pytest.mark.every_registry("sqlite")

@@ -1,10 +1,11 @@
 """Who uses which features, and what that adds up to."""
 
 import pytest
+from msgspec.structs import replace
 
 from headwater.errors import NotFoundError
 from headwater.registry.kinds import FeatureUsage
-from headwater.registry.listed import UsageTotal
+from headwater.registry.listed import UsageGroup, UsageTotal
 from headwater.registry.usage import (
     UsageStatistics,
     record_usage,
@@ -62,6 +63,57 @@ def test_what_uses_add_up_to(registry):
         last_used_at=3,
     )
     assert usage_statistics(registry, "demo", "b") == UsageStatistics(0, 0, (), None, None, None)
+
+
+def test_models_are_those_that_have_a_name(registry):
+    told = {"operation": "online", "service": "ranking"}
+    record_usage(registry, "demo", [use(1, model="", **told), use(2, model="m"), use(3, model="m")])
+    assert usage_statistics(registry, "demo", "a").unique_models == 1
+
+
+def test_what_is_alike_is_added_up(registry):
+    record_usage(
+        registry,
+        "demo",
+        [
+            use(1, service="s", operation="online", rows=10, count=4),
+            use(2, service="s", operation="online", rows=20, count=5, feature_importance=0.5),
+            use(3, service="s", operation="training", rows=1_000),
+            use(4, feature_importance=1, correlation_with_target=0.25),
+            use(5, "b", feature_importance=0.1),
+        ],
+    )
+    alike = {"feature_version": "1.0.0", "used_by_model": "ranker", "environment": "production"}
+    online = UsageGroup(
+        **{**alike, "feature_name": "a", "service": "s", "operation": "online"},
+        count=9,
+        rows=30,
+        importance=0.5,
+        importances=1,
+    )
+    training = replace(online, operation="training", count=1, rows=1_000)
+    training = replace(training, importance=0.0, importances=0)
+    told = replace(training, service=None, operation=None, rows=0, importance=1.0, importances=1)
+    told = replace(told, correlation=0.25, correlations=1)
+    other = replace(told, feature_name="b", importance=0.1, correlation=0.0, correlations=0)
+
+    def groups(*names, **given):
+        found = registry.usage_groups("demo", names or None, **given)
+        return sorted(found, key=lambda g: (g.feature_name, g.operation or "z"))
+
+    assert groups("a") == [online, training, told]
+    assert groups() == [online, training, told, other]
+    assert groups("b", "zzz") == [other]
+    assert groups(since=3) == [training, told, other]
+    assert groups("a", since=9) == []
+
+
+def test_what_a_process_counted_replaces_what_it_had_counted(registry):
+    for count in (3, 3, 8):
+        record_usage(registry, "demo", [use(1, day=20_000, count=count, rows=count)])
+    assert usage_totals(registry, "demo", ["a"])["a"].count == 8
+    (group,) = registry.usage_groups("demo", ["a"])
+    assert (group.count, group.rows) == (8, 8)
 
 
 def test_only_what_exists_is_used(registry):

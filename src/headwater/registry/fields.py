@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -25,11 +25,21 @@ class Field:
 
 @cache
 def indexed_fields(kind: Kind[Any]) -> dict[str, Field]:
-    """What a backend keeps beside the text of an object: its indexed fields and its order."""
-    hints = get_type_hints(kind.type)
-    found = {name: _field(kind, name, hints[name]) for name in kind.indexed}
-    order = Field(int) if kind.order is None else _field(kind, kind.order, hints[kind.order])
+    """What a backend finds and sorts objects by: their indexed fields and their order."""
+    found = _fields(kind, kind.indexed)
+    order = Field(int) if kind.order is None else _fields(kind, [kind.order])[kind.order]
     return {**found, order_of(kind): order}
+
+
+@cache
+def kept_fields(kind: Kind[Any]) -> dict[str, Field]:
+    """What a backend keeps beside the text of an object: the indexed fields, and the added."""
+    return indexed_fields(kind) | _fields(kind, kind.added)
+
+
+def _fields(kind: Kind[Any], names: Iterable[str]) -> dict[str, Field]:
+    hints = get_type_hints(kind.type)
+    return {name: _field(kind, name, hints[name]) for name in names}
 
 
 def order_of(kind: Kind[Any]) -> str:
@@ -37,15 +47,16 @@ def order_of(kind: Kind[Any]) -> str:
     return STORED_AT if kind.order is None else kind.order
 
 
-def indexed_values(kind: Kind[Any], item: Any) -> dict[str, Any]:
-    """The values of an object's indexed fields. Raises StoreError for one of another type."""
+def kept_values(kind: Kind[Any], item: Any) -> dict[str, Any]:
+    """The values of an object's kept fields. Raises StoreError for one of another type."""
     found: dict[str, Any] = {}
-    for name, field in indexed_fields(kind).items():
+    for name, field in kept_fields(kind).items():
         if name == STORED_AT and kind.order is None:
             found[name] = now_us()
             continue
         value = getattr(item, name)
-        if not (isinstance(value, field.type) or (value is None and field.nullable)):
+        types = (int, float) if field.type is float else field.type
+        if not (isinstance(value, types) or (value is None and field.nullable)):
             raise StoreError(
                 f"{kind.name} '{kind.key(item)}': '{name}' is {value!r}, "
                 f"expected {field.type.__name__}"

@@ -24,6 +24,7 @@ from headwater.registry.changes import Bump, FeatureChange, ObjectChange, Revisi
 from headwater.registry.records import FeatureRecord, Transformation
 
 RunStatus = Literal["running", "done", "failed"]
+UsedFor = Literal["training", "online"]
 
 
 class FeatureVersion(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -112,7 +113,14 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FeatureUsage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One use of a feature, or `count` of them, by a model; times are microseconds UTC."""
+    """One use of a feature, or `count` of them, by a model; times are microseconds UTC.
+
+    `used_by_model` is empty where nobody named one. The product records training sets and online
+    reads itself: `operation` says which, `service` by which list of features they asked, `rows`
+    how many rows of entities they took. Where `day` (days since the epoch) is given, this is what
+    one process counted of that day so far, and it grows: `folds` are the ids of those that were
+    added up in it.
+    """
 
     id: str
     feature_name: str
@@ -126,6 +134,11 @@ class FeatureUsage(msgspec.Struct, frozen=True, omit_defaults=True):
     execution_id: str | None = None
     execution_duration_ms: float | None = None
     count: int = 1
+    service: str | None = None
+    operation: UsedFor | None = None
+    rows: int = 0
+    day: int | None = None
+    folds: tuple[str, ...] = ()
 
 
 class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -160,14 +173,16 @@ class Kind(Generic[T]):
     """How objects of one class are kept.
 
     `key` is unique in a project; `indexed` are the attributes by which `list` may select and
-    `order` the one by which it sorts (None: when it was stored). A mutable object may be put
-    again under its key; any other is written once and never changed.
+    `order` the one by which it sorts (None: when it was stored). `added` are those by which a
+    backend adds objects up, beside the indexed ones. A mutable object may be put again under its
+    key; any other is written once and never changed.
     """
 
     name: str
     type: type[T]
     key: Callable[[T], str]
     indexed: tuple[str, ...] = ("name",)
+    added: tuple[str, ...] = ()
     order: str | None = None
     mutable: bool = False
 
@@ -205,8 +220,16 @@ KINDS: dict[type[Any], Kind[Any]] = {
             "usage",
             FeatureUsage,
             lambda item: item.id,
-            indexed=("feature_name", "used_by_model", "environment", "usage_timestamp", "count"),
+            indexed=(
+                *("feature_name", "used_by_model", "environment", "usage_timestamp", "count"),
+                "day",
+            ),
+            added=(
+                *("feature_version", "service", "operation", "rows"),
+                *("feature_importance", "correlation_with_target"),
+            ),
             order="usage_timestamp",
+            mutable=True,
         ),
         Kind(
             "run",

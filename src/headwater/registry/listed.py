@@ -52,6 +52,31 @@ class UsageTotal(msgspec.Struct, frozen=True):
     last_used_at: int | None = None
 
 
+class UsageGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Uses of one version of a feature that were alike, added up.
+
+    `importance` and `correlation` are the sums of what was told, by `importances` and
+    `correlations` uses.
+    """
+
+    feature_name: str
+    feature_version: str
+    used_by_model: str
+    service: str | None
+    environment: str
+    operation: str | None
+    count: int = 0
+    rows: int = 0
+    importance: float = 0.0
+    importances: int = 0
+    correlation: float = 0.0
+    correlations: int = 0
+
+
+GROUPED = UsageGroup.__struct_fields__[:6]
+"""The fields in which uses that are alike agree."""
+
+
 def listed(
     registry: Registry, project: str, head: Head, *, every: bool = False
 ) -> list[ListedFeature]:

@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from headwater.errors import NotFoundError, StoreError
-from headwater.registry.fields import check_where, indexed_values, order_of
+from headwater.registry.fields import check_where, kept_values, order_of
 from headwater.registry.head import Head, decode_head, encode_head
 from headwater.registry.kinds import Commit, Kind, Stored, kind_of
-from headwater.registry.listed import ListedFeature, ListedQuery, UsageTotal
+from headwater.registry.listed import ListedFeature, ListedQuery, UsageGroup, UsageTotal
 from headwater.registry.mongo_client import (
     DESCENDING,
     BulkWriteError,
@@ -39,6 +39,7 @@ from headwater.registry.mongo_client import (
     translated,
 )
 from headwater.registry.mongo_features import Rows, find, packed, totals, unpacked
+from headwater.registry.mongo_usage import groups
 from headwater.registry.store import another_generation
 
 T = TypeVar("T")
@@ -176,6 +177,16 @@ class MongoRegistry:
         with self._connected() as found:
             return totals(found, project, features)
 
+    def usage_groups(
+        self,
+        project: str,
+        features: Iterable[str] | None = None,
+        *,
+        since: int | None = None,
+    ) -> Sequence[UsageGroup]:
+        with self._connected() as found:
+            return groups(found, project, features, since)
+
     def _rows(self, project: str) -> Rows:
         """What the latest generation lists; it is read once for each generation."""
         with self._connected() as found:
@@ -240,7 +251,7 @@ def _document(project: str, kind: Kind[Any], item: Any) -> Document:
     """An object as it is kept. Raises StoreError for one that is too large."""
     key, body = kind.key(item), kind.encode(item)
     _check_size(project, f"{kind.name} '{key}'", len(body.encode()))
-    fields = indexed_values(kind, item)
+    fields = kept_values(kind, item)
     return {"_id": _id(project, key), "project": project, "key": key, **fields, "body": body}
 
 

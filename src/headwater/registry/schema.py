@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -15,7 +16,7 @@ from sqlalchemy import (
     desc,
 )
 
-LATEST = "0002"
+LATEST = "0003"
 VERSION_TABLE = "headwater_schema"
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -88,10 +89,25 @@ usages = Table(
     Column("environment", String(16), nullable=False),
     Column("usage_timestamp", BigInteger, nullable=False),
     Column("count", BigInteger, nullable=False),
+    Column("day", Integer),
+    Column("feature_version", String(128), nullable=False),
+    Column("service", String(128)),
+    Column("operation", String(16)),
+    Column("rows", BigInteger, nullable=False),
+    Column("feature_importance", Double),
+    Column("correlation_with_target", Double),
     Column("body", Text, nullable=False),
     Index(None, "project", "feature_name", "usage_timestamp", "count"),
     Index(None, "project", "used_by_model", "usage_timestamp"),
     Index(None, "project", "usage_timestamp"),
+    Index(None, "project", "day"),
+    # All that is added up: a million uses in a second, without a look at their texts.
+    Index(
+        "ix_usages_alike",
+        *("project", "feature_name", "feature_version", "used_by_model", "service"),
+        *("environment", "operation", "usage_timestamp", "count", "rows"),
+        *("feature_importance", "correlation_with_target"),
+    ),
 )
 
 features = Table(

@@ -13,13 +13,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from headwater.errors import NotFoundError, StoreError
 from headwater.registry.connect import BEGIN, new_engine, parse_url, reason, shown_url, use_wal
-from headwater.registry.fields import check_where, indexed_values, order_of
+from headwater.registry.fields import check_where, kept_values, order_of
 from headwater.registry.head import Head, decode_head, encode_head
 from headwater.registry.kinds import Commit, Kind, Stored, kind_of
-from headwater.registry.listed import ListedFeature, ListedQuery, UsageTotal
+from headwater.registry.listed import ListedFeature, ListedQuery, UsageGroup, UsageTotal
 from headwater.registry.migrate import is_current, migrate
 from headwater.registry.schema import commits, heads, objects, runs, usages
 from headwater.registry.sql_features import dialect_of, find, relist, totals
+from headwater.registry.sql_usage import groups
 from headwater.registry.store import another_generation
 
 T = TypeVar("T")
@@ -164,6 +165,16 @@ class SqlRegistry:
         with self._reading() as connection:
             return totals(connection, project, features)
 
+    def usage_groups(
+        self,
+        project: str,
+        features: Iterable[str] | None = None,
+        *,
+        since: int | None = None,
+    ) -> Sequence[UsageGroup]:
+        with self._reading() as connection:
+            return groups(connection, project, features, since)
+
     def close(self) -> None:
         with self._opening:
             if self._opened is not None:
@@ -243,5 +254,5 @@ def _insert(connection: Connection, project: str, kind: Kind[Any], items: list[A
 
 def _row(project: str, kind: Kind[Any], item: Any) -> dict[str, Any]:
     row: dict[str, Any] = {"project": project, "key": kind.key(item), "body": kind.encode(item)}
-    row |= indexed_values(kind, item)
+    row |= kept_values(kind, item)
     return {**row, "kind": kind.name} if _table(kind) is objects else row

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from headwater.errors import ConfigError, ConflictError, near_miss
 from headwater.registry.head import Head
 from headwater.registry.kinds import Commit, Stored
-from headwater.registry.listed import ListedFeature, ListedQuery, UsageTotal
+from headwater.registry.listed import ListedFeature, ListedQuery, UsageGroup, UsageTotal
 
 GROUP = "headwater.registries"
 T = TypeVar("T")
@@ -81,6 +81,17 @@ class Registry(Protocol):
 
     def usage_totals(self, project: str, features: Iterable[str]) -> dict[str, UsageTotal]:
         """How often these features were used, those that ever were."""
+
+    def usage_groups(
+        self,
+        project: str,
+        features: Iterable[str] | None = None,
+        *,
+        since: int | None = None,
+    ) -> Sequence[UsageGroup]:
+        """What the uses of these features (all, unless given) add up to, those that are alike
+        together; where `since` (microseconds UTC) is given, only uses since then.
+        """
 
     def restore_head(
         self, project: str, head: Head, commit: Commit, listed: Sequence[ListedFeature] = ()

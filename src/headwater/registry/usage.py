@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from headwater.errors import NotFoundError
 from headwater.registry.kinds import FeatureUsage
-from headwater.registry.listed import UsageTotal
+from headwater.registry.listed import UsageGroup, UsageTotal
 from headwater.registry.state import known_feature, no_version
 from headwater.registry.store import Registry
 from headwater.registry.versions import known_version
@@ -26,7 +27,7 @@ class UsageStatistics:
 
 
 def record_usage(registry: Registry, project: str, usages: Iterable[FeatureUsage]) -> None:
-    """Keep uses, all or none; one that is kept already (by `id`) stays as it is.
+    """Keep uses, all or none, each once however often it is told (by `id`).
 
     Raises NotFoundError for an unknown feature or version.
     """
@@ -56,17 +57,24 @@ def usage_totals(registry: Registry, project: str, names: Iterable[str]) -> dict
 
 def usage_statistics(registry: Registry, project: str, name: str) -> UsageStatistics:
     """What the uses of a feature add up to. Raises NotFoundError for an unknown one."""
-    uses = usage_history(registry, project, name, limit=None)
+    known_feature(registry.head(project), name)
+    groups = registry.usage_groups(project, [name])
     return UsageStatistics(
-        total_usage=sum(use.count for use in uses),
-        unique_models=len({use.used_by_model for use in uses}),
-        environments=tuple(sorted({use.environment for use in uses})),
-        avg_importance=_mean(use.feature_importance for use in uses),
-        avg_correlation=_mean(use.correlation_with_target for use in uses),
-        last_used_at=max((use.usage_timestamp for use in uses), default=None),
+        total_usage=sum(group.count for group in groups),
+        unique_models=len({group.used_by_model for group in groups if group.used_by_model}),
+        environments=tuple(sorted({group.environment for group in groups})),
+        avg_importance=mean_importance(groups),
+        avg_correlation=_mean((group.correlation, group.correlations) for group in groups),
+        last_used_at=usage_totals(registry, project, [name])[name].last_used_at,
     )
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
-    given = [value for value in values if value is not None]
-    return sum(given) / len(given) if given else None
+def mean_importance(groups: Iterable[UsageGroup]) -> float | None:
+    """The mean importance that uses told of, None where none did."""
+    return _mean((group.importance, group.importances) for group in groups)
+
+
+def _mean(sums: Iterable[tuple[float, int]]) -> float | None:
+    told = list(sums)
+    number = sum(count for _, count in told)
+    return math.fsum(value for value, _ in told) / number if number else None
