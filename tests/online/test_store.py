@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from headwater.errors import ConflictError, StoreError
+from headwater.online import lmdb_store, sorted_keys
 from headwater.online.codec import encode_key, encode_keys
 from online.backends import backend as backend_of
 from online.backends import fresh
@@ -62,6 +63,32 @@ class TestRead:
         found = await online_store.read_async("p", asked, [revision])
         assert found == online_store.read("p", asked, [revision])
         assert found[1] == [7]
+
+
+class TestKeys:
+    def test_all_keys_of_a_revision_in_their_order(self, online_store, monkeypatch):
+        for module, name in ((lmdb_store, "_SCANNED_ROWS"), (sorted_keys, "_RUN_KEYS")):
+            monkeypatch.setattr(module, name, 3)
+        one, two = fresh(), fresh()
+        names = [f"{n}" * size for n in range(10) for size in (1, 40, 505, 600)]
+        write(online_store, one, [Fact(name, 1, 1) for name in names])
+        write(online_store, one, [Fact("1", 1, 1, cut=2, deletes=True)])
+        write(online_store, two, [Fact("other", 1, 1)])
+        pages = list(online_store.keys("p", one))
+        assert [key for page in pages for key in page] == sorted(map(key_of, names))
+        assert len(pages) > 5
+        assert list(online_store.keys("p", two)) == [[key_of("other")]]
+        assert list(online_store.keys("q", one)) == list(online_store.keys("p", fresh())) == []
+
+    def test_one_may_write_while_another_goes_through_the_keys(self, online_store, monkeypatch):
+        monkeypatch.setattr(lmdb_store, "_SCANNED_ROWS", 2)
+        revision = fresh()
+        write(online_store, revision, [Fact(name, 1, 1) for name in "acegi"])
+        pages = online_store.keys("p", revision)
+        found = next(pages)
+        write(online_store, revision, [Fact(name, 1, 1) for name in ("b", "z")])
+        found += [key for page in pages for key in page]
+        assert found == [key_of(name) for name in "acegiz"]
 
 
 class TestTicks:

@@ -96,13 +96,14 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def running(project, tmp_path_factory):
-    """Materialized once; since then rows have come, and windows have emptied."""
+    """Materialized once; since then rows have come, others have gone, and windows have emptied."""
     folder = tmp_path_factory.mktemp("faults") / "running"
     shutil.copytree(project, folder)
     store = FeatureStore(folder)
     store.materialize(until=FIRST)
     late = [event(f"u{n}", day(2, n), amount=float(n * 6), known=day(2, n + 2)) for n in range(10)]
     shop.write(folder, late, "events_2.parquet")
+    shop.write(folder, [row for row in rows() if row["user_id"] not in ("u20", "u24")])
     store.close()
     return folder
 

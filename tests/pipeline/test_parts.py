@@ -50,7 +50,7 @@ def small_parts(monkeypatch):
     from headwater.compute.reading import Reader
     from headwater.online import sorted_load
 
-    monkeypatch.setattr("headwater.store.Reader", partial(Reader, part_rows=40))
+    monkeypatch.setattr("headwater.filling.Reader", partial(Reader, part_rows=40))
     monkeypatch.setattr("headwater.store.Options", partial(Options, part_rows=40))
     monkeypatch.setattr(history, "QUERIES", 200)
     monkeypatch.setattr(loading, "WRITE_ROWS", 7)

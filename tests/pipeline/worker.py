@@ -25,7 +25,7 @@ import lmdb  # noqa: F401
 import pandas as pd  # noqa: F401 - Arrow imports it where it finds it
 
 import headwater.serving.publishing  # noqa: F401
-from headwater import FeatureStore
+from headwater import FeatureStore, filling
 from headwater.compute import latest
 from headwater.compute.reading import Reader
 from headwater.offline import duckdb_names  # noqa: F401
@@ -37,9 +37,7 @@ from pipeline import projects
 
 def in_small_parts() -> None:
     """Many parts, flushes, chunks and commits, so that there are many moments to die at."""
-    import headwater.store
-
-    headwater.store.Reader = partial(Reader, part_rows=90)
+    filling.Reader = partial(Reader, part_rows=90)
     latest.ROWS_PER_KEY = 15
     loading.WRITE_ROWS = 9
     loading.FLUSH_ROWS = 5

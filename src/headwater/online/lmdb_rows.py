@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -17,8 +19,12 @@ from headwater.errors import StoreError
 from headwater.online.order import header, is_tombstone, settle
 from headwater.online.store import Written
 
-_LONGEST = 507
-"""LMDB's limit of 511 bytes, less the prefix."""
+Page: TypeAlias = tuple[list[bytes], bytes | None]
+"""Keys, and the physical key at which to go on, if anywhere."""
+
+_PREFIX = 4
+_LONGEST = 511 - _PREFIX
+"""LMDB takes keys of 511 bytes."""
 _DIGEST = 32
 _CHUNK_ROWS = 16_384
 _CHUNK_BYTES = 8 * 1024 * 1024
@@ -36,7 +42,7 @@ class Prefix(NamedTuple):
 
     @classmethod
     def of(cls, number: int) -> Prefix:
-        return cls(*((2 * number + step).to_bytes(4, "big") for step in range(3)))
+        return cls(*((2 * number + step).to_bytes(_PREFIX, "big") for step in range(3)))
 
 
 class Chunk(NamedTuple):
@@ -135,9 +141,33 @@ def delete_some(prefix: Prefix, count: int, txn: Any) -> int:
     return deleted
 
 
-def some_tombstones(
-    prefix: Prefix, start: bytes, count: int, txn: Any
-) -> tuple[list[bytes], bytes | None]:
+def some_keys(start: bytes, end: bytes, count: int, txn: Any) -> Page:
+    """Keys of the next `count` rows at or behind the physical key `start`, before `end`."""
+    cursor = txn.cursor()
+    if not cursor.set_range(start):
+        return [], None
+    found = list(islice(cursor.iternext(values=False), count))
+    following = found[-1] + b"\0" if len(found) == count and found[-1] < end else None
+    del found[bisect_left(found, end) :]
+    return [key[_PREFIX:] for key in found], following
+
+
+def some_long_keys(start: bytes, end: bytes, count: int, txn: Any) -> Page:
+    """The same for keys that are hashed; they come in the order of their hashes."""
+    cursor = txn.cursor()
+    if not cursor.set_range(start):
+        return [], None
+    found: list[bytes] = []
+    for key, value in cursor:
+        if key >= end:
+            return found, None
+        if len(found) == count:
+            return found, key
+        found.append(_long_of(value)[0])
+    return found, None
+
+
+def some_tombstones(prefix: Prefix, start: bytes, count: int, txn: Any) -> Page:
     """Physical keys of tombstones among the next `count` rows, and where to go on, if anywhere."""
     found: list[bytes] = []
     cursor = txn.cursor()

@@ -8,7 +8,8 @@ its published tick, and the cut before which its tombstones were swept. `documen
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from headwater.online.codec import from_micros
 from headwater.online.lmdb_env import Environment, environment
 from headwater.online.lmdb_rows import Prefix
 from headwater.online.order import too_late
+from headwater.online.sorted_keys import SortedKeys, merged
 from headwater.online.store import ALLOWED_SKEW, Reads, Rows, Ticks, Written
 
 _MAP_SIZE = 256 * 1024 * 1024
@@ -124,6 +126,25 @@ class LmdbStore:
         entry = self._revision(txn, project, revision)
         swept = None if entry is None or entry.swept is None else from_micros(entry.swept)
         return lmdb_rows.put(txn, chunk, swept)
+
+    def keys(self, project: str, revision: str) -> Iterator[list[bytes]]:
+        prefix = self._env.view(lambda txn: self._prefix(txn, project, revision))
+        if prefix is None:
+            return
+        with closing(SortedKeys()) as long:
+            for page in self._pages(lmdb_rows.some_long_keys, prefix.long, prefix.end):
+                long.add(page)
+            short = self._pages(lmdb_rows.some_keys, prefix.short, prefix.long)
+            yield from merged([short, long.pages()])
+
+    def _pages(
+        self, scan: Callable[[bytes, bytes, int, Any], lmdb_rows.Page], start: bytes, end: bytes
+    ) -> Iterator[list[bytes]]:
+        """What a scan gives from `start` to `end`, a transaction a page."""
+        after: bytes | None = start
+        while after is not None:
+            keys, after = self._env.view(partial(scan, after, end, _SCANNED_ROWS), long=True)
+            yield keys
 
     def drop(self, project: str, revision: str) -> int:
         prefix = self._env.update(partial(self._unpublish, project, revision))

@@ -7,16 +7,17 @@ into memory. Gathered rows wait in a temporary file, as sorted runs that are mer
 
 from __future__ import annotations
 
-import tempfile
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 from types import TracebackType
-from typing import IO, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import msgspec
 
+from headwater.online.spilled import Spilled
 from headwater.online.store import ALLOWED_SKEW, OnlineStore, Written
 
 _RUN_ROWS = 65_536
@@ -77,7 +78,7 @@ class SortedLoad:
         allowed_skew: int = ALLOWED_SKEW,
     ) -> None:
         self._write = partial(store.write, project, revision, now=now, allowed_skew=allowed_skew)
-        self._spilled = _Spilled(folder)
+        self._spilled = Spilled(folder)
         self._held = _Rows([], [], [])
         self._count = self._bytes = 0
 
@@ -107,14 +108,16 @@ class SortedLoad:
         if len(self._held.keys) >= _RUN_ROWS or self._bytes >= _RUN_BYTES:
             self._spill()
 
-    def flush(self) -> Written:
-        """Write what was gathered; `rejected` are positions in the order of adding."""
-        if self._spilled.runs and self._held.keys:
-            self._spill()
-        parts = _merged(self._spilled.read()) if self._spilled.runs else iter([self._held])
+    def flush(self, on_written: Callable[[list[bytes]], None] | None = None) -> Written:
+        """Write what was gathered; `rejected` are positions in the order of adding.
+
+        `on_written` is given all keys, rejected ones too, in lists that go on in order.
+        """
         total = Written()
-        for part in _larger(parts):
+        for part in _larger(self._parts()):
             done = self._write(part.keys, part.rows)
+            if on_written is not None:
+                on_written(sorted(part.keys))
             total = Written(
                 total.written + done.written,
                 total.unchanged + done.unchanged,
@@ -124,57 +127,23 @@ class SortedLoad:
         self._forget()
         return total._replace(rejected=tuple(sorted(total.rejected)))
 
+    def _parts(self) -> Iterator[_Rows]:
+        """What was gathered, in parts whose keys go up from part to part."""
+        if not self._spilled.runs:
+            return iter([self._held])
+        if self._held.keys:
+            self._spill()
+        return _merged([starmap(_Rows, map(_block_of, run)) for run in self._spilled.read()])
+
     def _spill(self) -> None:
-        self._spilled.append(self._held.sorted())
+        rows = self._held.sorted()
+        blocks = (rows.take(start, stop) for start, stop in _blocks(rows.keys))
+        self._spilled.append(map(_encode, blocks))
         self._held, self._bytes = _Rows([], [], []), 0
 
     def _forget(self) -> None:
         self._held, self._bytes, self._count = _Rows([], [], []), 0, 0
         self._spilled.clear()
-
-
-class _Spilled:
-    """Sorted runs of rows in a temporary file, each a list of blocks (where, how long)."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.runs: list[list[tuple[int, int]]] = []
-        self._folder = folder
-        self._file: IO[bytes] | None = None
-
-    def append(self, rows: _Rows) -> None:
-        file = self._opened()
-        run = []
-        for start, stop in _blocks(rows.keys):
-            block = _encode(rows.take(start, stop))
-            run.append((file.tell(), len(block)))
-            file.write(block)
-        self.runs.append(run)
-
-    def read(self) -> list[Iterator[_Rows]]:
-        """The blocks of each run, in the order in which the runs were appended."""
-        return [self._blocks_of(run) for run in self.runs]
-
-    def _blocks_of(self, run: list[tuple[int, int]]) -> Iterator[_Rows]:
-        file = self._opened()
-        for start, size in run:
-            file.seek(start)
-            yield _Rows(*_block_of(file.read(size)))
-
-    def clear(self) -> None:
-        self.runs = []
-        if self._file is not None:
-            self._file.seek(0)
-            self._file.truncate()
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _opened(self) -> IO[bytes]:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115, `close` closes it
-        return self._file
 
 
 def _blocks(keys: list[bytes]) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ how they become physical keys is the backend's business.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple, Protocol
 
@@ -80,6 +80,14 @@ class OnlineStore(Protocol):
         Rows later than `now` (the clock, unless given) plus `allowed_skew`, in microseconds, are
         not written but reported. A write that fails half-way has written some keys; writing
         everything again is right.
+        """
+        ...
+
+    def keys(self, project: str, revision: str) -> Iterator[list[bytes]]:
+        """The keys of all rows of a revision, tombstones too, in pages that go on in their order.
+
+        Memory stays bounded, and readers and writers are not held up. A key whose row is written
+        or removed meanwhile may come or not.
         """
         ...
 

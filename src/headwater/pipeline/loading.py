@@ -23,6 +23,7 @@ from headwater.online.sorted_load import SortedLoad
 from headwater.online.store import OnlineStore
 from headwater.pipeline.checking import Gate
 from headwater.pipeline.marks import Evaluation, Tombstones
+from headwater.pipeline.vanished import Vanished
 
 WRITE_ROWS = 50_000
 FLUSH_ROWS = 4_000_000  # a later flush writes between the rows of an earlier one
@@ -35,6 +36,7 @@ class RunLoad:
         with RunLoad(store, project, run, gate, folder) as load:
             load.add(part)
             load.flush()
+            load.remove_vanished()
 
     `rows` were given, `written` of them have changed something, `ahead` lie later than the clock.
     Memory stays bounded: what waits lies in temporary files in `folder`.
@@ -51,11 +53,13 @@ class RunLoad:
         self._tombstones = Tombstones(store, project, revision)
         self._values = SortedLoad(store, project, revision, folder=folder)
         self._deletes = SortedLoad(store, project, revision, folder=folder)
+        self._vanished = Vanished(store, project, revision, folder)
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         self._open.enter_context(self._values)
         self._open.enter_context(self._deletes)
+        self._open.callback(self._vanished.close)
         return self
 
     def __exit__(
@@ -75,20 +79,40 @@ class RunLoad:
         """Take the rows of a part that pass its view's rules, and the keys that have gone."""
         for batch in _timed_batches(self._run.view, part):
             self.rows += batch.num_rows
-            self._add_rows(self._gate.let_through(batch))
+            passed = self._gate.let_through(batch)
+            if passed.num_rows < batch.num_rows:
+                self._vanished.saw(_keys(batch, self._run.view)[0])  # the row before stays
+            self._add_rows(passed)
         for batch in _batches(part.gone):
-            keys = _keys(batch, self._run.view)[0]
-            tombstone = encode_delete(self._run.instant, self._run.cut)
-            self._deletes.add(keys, [tombstone] * len(keys))
+            self._delete(_keys(batch, self._run.view)[0])
+
+    def add_seen(self, tables: Iterator[pa.Table]) -> None:
+        """Take keys that have rows, which the run has written before it was cut short."""
+        for table in tables if self._vanished.possible else ():
+            for batch in _batches(table):
+                self._vanished.saw(_keys(batch, self._run.view)[0])
 
     def flush(self) -> None:
         """Write what was taken."""
-        done = self._values.flush()
+        done = self._values.flush(self._vanished.saw)
+        self._flush_deletes()
+        self.written += done.written
+        self.ahead += len(done.rejected)
+
+    def remove_vanished(self) -> None:
+        """Delete all keys of which nothing was taken: the source has no rows of them any more."""
+        for keys in self._vanished.pages():
+            self._delete(keys)
+        self._flush_deletes()
+
+    def _delete(self, keys: list[bytes]) -> None:
+        tombstone = encode_delete(self._run.instant, self._run.cut)
+        self._deletes.add(keys, [tombstone] * len(keys))
+
+    def _flush_deletes(self) -> None:
         if self._deletes.pending:
             self._tombstones.expect(self._run.cut)
             self._deletes.flush()
-        self.written += done.written
-        self.ahead += len(done.rejected)
 
     def _add_rows(self, batch: pa.RecordBatch) -> None:
         # Sequence and tie are not needed: of rows with equal times a run's row stays (C13). A push

@@ -9,12 +9,14 @@ finished.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
 from headwater.compute.fetch import last_change
-from headwater.compute.latest import latest_part, latest_parts_of
+from headwater.compute.latest import active_keys, latest_part, latest_parts_of, parts_of
 from headwater.compute.progress import OnProgress, Progress
 from headwater.compute.reading import Reader
 from headwater.errors import (
@@ -165,7 +167,10 @@ class Materializer:
         name = f"materialize-{view.revision[:16]}-{run.instant}-{run.snapshot}"
         gate = Gate(view, self.quarantine, name)
         with RunLoad(self.online, self.project, run, gate, reader.engine.scratch) as load:
-            for part in range(mark.done(), total):
+            first = mark.done()
+            if first:
+                load.add_seen(_all_keys(reader, run))
+            for part in range(first, total):
                 found = latest_part(reader, view, run.instant, run.since, (part, total))
                 with gate.part(str(part)):
                     for piece in found:
@@ -176,6 +181,7 @@ class Materializer:
                     mark.set(part + 1)
                 if on_progress is not None:
                     on_progress(Progress(view.name, load.rows, part + 1, total))
+            load.remove_vanished()
         mark.clear()
         timeless = set_aside_timeless(reader, view, self.quarantine)
         return replace(
@@ -186,6 +192,13 @@ class Materializer:
             quarantined=gate.rejected + timeless,
             rules=gate.counts,
         )
+
+
+def _all_keys(reader: Reader, run: Evaluation) -> Iterator[pa.Table]:
+    """The keys that a run looks at, in tables of bounded size."""
+    total = parts_of(reader, run.view)
+    for part in range(total):
+        yield active_keys(reader, run.view, run.instant, run.since, (part, total)).table
 
 
 def why_not(view: AnalyzedView) -> str | None:
