@@ -19,6 +19,7 @@ from headwater.definitions.ticks import parse_frequency
 from headwater.definitions.types import parse_dtype
 from headwater.errors import HeadwaterError
 from headwater.registry.versions import parse_version
+from headwater.registry.words import check_words
 
 CODE_LIMIT = 100_000
 """Bytes of a transformation's code."""
@@ -44,6 +45,14 @@ def _line(value: str) -> str:
 
 def _distinct(values: list[str]) -> list[str]:
     return list(dict.fromkeys(values))
+
+
+def _words(value: str) -> str:
+    try:
+        check_words(value)
+    except HeadwaterError as error:
+        raise ValueError(str(error)) from None
+    return value
 
 
 def _code(value: str) -> str:
@@ -157,6 +166,7 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterVali
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_line)]
 Text = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_printable)]
 Told = Annotated[Text, StringConstraints(min_length=1)]
+Words = Annotated[str, StringConstraints(max_length=256), AfterValidator(_words)]
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(_distinct)]
 Names = Annotated[list[Name], Field(max_length=500), AfterValidator(_distinct)]
 Code = Annotated[

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from headwater.api import schemas
 from headwater.api.bodies import JsonRoute
-from headwater.api.fields import FeatureStatus, Line, Tag
+from headwater.api.fields import FeatureStatus, Line, Tag, Words
 from headwater.api.problems import documented
 from headwater.api.service import FeatureStoreService
 from headwater.definitions.feature import FeatureType
@@ -60,6 +60,9 @@ class ProjectQuery(BaseModel):
 class ListQuery(ProjectQuery):
     """Which features, and how many of them."""
 
+    q: Words | None = Field(
+        default=None, description="words that each feature holds; the best come first"
+    )
     feature_type: FeatureType | None = None
     status: FeatureStatus | None = None
     owner: Line | None = None
@@ -174,7 +177,7 @@ async def create_feature(
 async def list_features(
     query: Annotated[ListQuery, Query()], services: In
 ) -> schemas.FeatureListResponse:
-    """List features, the latest first."""
+    """List features, the latest first; with `q` search them, the best first."""
     service = await services.service(query.project)
     return await service.list_features(**query.model_dump(exclude={"project"}))
 

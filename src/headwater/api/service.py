@@ -59,6 +59,7 @@ class FeatureStoreService:
     async def list_features(
         self,
         *,
+        q: str | None = None,
         feature_type: str | None = None,
         status: str | None = None,
         owner: str | None = None,
@@ -66,7 +67,10 @@ class FeatureStoreService:
         skip: int = 0,
         limit: int = 50,
     ) -> schemas.FeatureListResponse:
-        """Features, the latest first: those that meet every filter, and have any of the tags."""
+        """Features, the latest first: those that meet every filter, and have any of the tags.
+
+        With `q` those that hold all its words, the best first.
+        """
         query = ListedQuery(
             feature_type=feature_type,
             status=status,
@@ -75,7 +79,7 @@ class FeatureStoreService:
             skip=skip,
             limit=limit,
         )
-        return await asyncio.to_thread(self._list, query)
+        return await asyncio.to_thread(self._list, query, q)
 
     async def update_feature(
         self,
@@ -201,8 +205,8 @@ class FeatureStoreService:
         declare(self._store, convert.definitions_of(feature), author=author)
         return self._governance.create(record, author=author)
 
-    def _list(self, query: ListedQuery) -> schemas.FeatureListResponse:
-        states, total = self._governance.find(query)
+    def _list(self, query: ListedQuery, text: str | None) -> schemas.FeatureListResponse:
+        states, total = self._governance.find(query, text)
         return schemas.FeatureListResponse(features=self._features(states), total=total)
 
     def _record(self, usage: schemas.FeatureUsageCreate) -> schemas.FeatureUsageResponse:

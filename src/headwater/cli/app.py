@@ -9,7 +9,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from headwater.cli import changes, govern, project, reading, registry, runs, serving, training
+from headwater.cli import (
+    changes,
+    govern,
+    project,
+    reading,
+    registry,
+    runs,
+    search,
+    serving,
+    training,
+)
 from headwater.cli.output import complain
 from headwater.cli.session import Session
 from headwater.errors import HeadwaterError
@@ -24,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (project, changes, reading, govern, training, runs, serving):
+for module in (project, changes, reading, search, govern, training, runs, serving):
     for name, command in module.COMMANDS.items():
         app.command(name)(command)
 app.add_typer(registry.app, name="registry")

@@ -33,6 +33,7 @@ from headwater.registry.listed import ListedQuery, listed
 from headwater.registry.plan import Plan
 from headwater.registry.records import FeatureRecord
 from headwater.registry.rollback import rolled_back
+from headwater.registry.search import FeatureSearch
 from headwater.registry.state import known_feature, load_versions, no_version
 from headwater.registry.store import Registry
 from headwater.registry.transitions import check_transition
@@ -98,6 +99,7 @@ class Governance:
         self._project = project
         self._planner = planner
         self._seen: tuple[Head, FeatureGraph] = (Head(), FeatureGraph(Head()))
+        self._search = FeatureSearch(registry, project)
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -106,12 +108,23 @@ class Governance:
         head = self._head()
         return self._states(head, {name: known_feature(head, name)})[0]
 
-    def find(self, query: ListedQuery) -> tuple[list[FeatureState], int]:
-        """The features of one page, newest first, and how many there are on all pages."""
-        names, total = self._registry.find(self._project, query)
-        head = self._head()
+    def find(self, query: ListedQuery, text: str | None = None) -> tuple[list[FeatureState], int]:
+        """The features of one page, and how many there are on all pages.
+
+        The newest first; those that hold the words of `text`, where given, the best first.
+        """
+        if text is None:
+            names, total = self._registry.find(self._project, query)
+            head = self._head()
+        else:
+            head = self._head()
+            names, total = self._search.find(head, text, query)
         found = {name: head.features[name] for name in names if name in head.features}
         return self._states(head, found), total
+
+    def near(self, text: str) -> str:
+        """What a search may have meant that found nothing: `; did you mean '...'?`, or nothing."""
+        return self._search.near(self._head(), text)
 
     def graph(self) -> FeatureGraph:
         """What depends on what, now."""
