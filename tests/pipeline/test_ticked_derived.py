@@ -6,7 +6,7 @@ import pytest
 
 from headwater import Feature, FeatureView
 from headwater.serving.reader import OnlineReader
-from pipeline.looking import trained
+from pipeline.looking import served, trained
 from store import shop
 from store.shop import HOUR, day, event, moment, view
 
@@ -105,3 +105,27 @@ def test_what_is_served_is_what_was_trained(store):
 def test_before_the_first_run_nothing_is_found(store):
     store.publish()
     assert {row[1] for rows in read(store, AT).values() for row in rows} == {"NOT_FOUND"}
+
+
+@pytest.mark.parametrize("expression", ["amount", "lag(amount)"])
+def test_a_value_without_a_row_that_depends_on_the_tick(make, expression):
+    """It is computed when it is read, as of the published tick; other expressions are stored."""
+    derived = [
+        Feature("hour_unseen", "CASE WHEN seen IS NULL THEN hour(as_of()) END"),
+        Feature("hour_or_none", "coalesce(hour_unseen, -1)"),
+        Feature("hour_seen", "CASE WHEN seen IS NOT NULL THEN hour(as_of()) END"),
+    ]
+    ticked = view(
+        "ticked", [Feature("seen", expression), *derived], update_frequency="2h", data_delay="10m"
+    )
+    store = make([event("a", day(0, 1), amount=1.0), event("a", day(0, 2), amount=2.0)])
+    store.apply([ticked])
+    names, users = [feature.name for feature in derived], ["a", "unseen", None]
+    nothing = store.get_online_features(names, {"user_id": users}).to_dict()["values"]
+    assert nothing["hour_unseen"] == [None] * 3
+    for at in (day(0, 1.5), day(0, 5), day(0, 6.1), day(0, 6.2)):
+        store.materialize(until=at)
+        assert served(store, names, users) == trained(store, names, users, at), moment(at)
+    assert served(store, names, users)[1]["hour_unseen"] == 6
+    stored = [feature.name for feature in store.analyzed().views["ticked"].stored_features]
+    assert stored == ["seen", "hour_seen"]

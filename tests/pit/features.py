@@ -213,6 +213,9 @@ def derived(draw: st.DrawFn, known: Mapping[str, Typed], *, as_of: bool) -> tupl
         if as_of:
             late = Apply(CASE, Apply(GREATER, *both), AsOf(), Constant(None))
             made.append(Typed(late, "timestamp"))
+    if as_of:
+        without = Apply(CASE, Apply(IS_NULL, Input(name)), AsOf(), Constant(None))
+        made.append(Typed(without, "timestamp"))
     typed = draw(st.sampled_from(made))
     return Feature("", typed.expression, default=draw(_defaults(typed))), typed
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from headwater.definitions.feature import Feature
 from headwater.definitions.source import Source
@@ -11,6 +13,7 @@ from headwater.errors import ComputeError, DefinitionError
 from headwater.expressions.analyzed import AnalyzedFeature, Kind
 from headwater.expressions.closures import compile_row
 from headwater.expressions.drafts import Draft, hint
+from headwater.expressions.functions import Row
 from headwater.expressions.hashes import Content, data_hash, serving_hash
 from headwater.expressions.printing import duckdb_type
 from headwater.expressions.tree import Aggregate, Cast, Column, Literal, Node
@@ -23,6 +26,9 @@ from headwater.expressions.walk import (
     sequence_calls_of,
     uses,
 )
+
+_INSTANTS = tuple(datetime(year, 1, 2, 3, 4, 5, tzinfo=UTC) for year in (1, 1970, 2024, 2050, 9998))
+"""At which an expression is tried; hardly any has a value for a key without rows at others only."""
 
 
 def analyze_feature(
@@ -164,11 +170,16 @@ def _on_read(
         return False
     if any(feature.on_read for feature in inputs):
         return True
-    if uses(tree, "as_of"):
-        return draft.view.ticks is None
-    names = tuple(feature.name for feature in inputs)
+    if uses(tree, "as_of") and draft.view.ticks is None:
+        return True
+    run = compile_row(tree, (*(feature.name for feature in inputs), "as_of()"))
+    defaults = [feature.feature.default for feature in inputs]
+    return any(_has_value(run, [*defaults, at]) for at in _INSTANTS)
+
+
+def _has_value(run: Row, row: Sequence[Any]) -> bool:
     try:
-        return compile_row(tree, names)([f.feature.default for f in inputs]) is not None
+        return run(row) is not None
     except ComputeError:
         return False
 

@@ -97,7 +97,8 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
 class Derived(msgspec.Struct, frozen=True, omit_defaults=True, tag="derived"):
     """A feature version that is computed when it is read, from other features.
 
-    `join_keys` are those of its view's entity: where a part is null, so is the value.
+    `join_keys` are those of its view's entity: where a part is null, so is the value. Of a `ticked`
+    view `as_of()` is the published tick, not the time of reading.
     """
 
     tree: Node
@@ -105,6 +106,7 @@ class Derived(msgspec.Struct, frozen=True, omit_defaults=True, tag="derived"):
     dtype: str
     default: Any = None
     join_keys: tuple[tuple[str, str], ...] = ()
+    ticked: bool = False
 
 
 class Feature(msgspec.Struct, frozen=True):

@@ -232,6 +232,9 @@ class Compilation:
         if made.join_keys:
             keys[self._key(made.join_keys, mapping)] = None
         run, takes_t = self._indexes.closures[name, version]
+        revisions = tuple(dict.fromkeys(r for found in inputs for r in found.revisions))
+        # a view with a source reads its own features only: their tick is its own
+        is_ticked = takes_t and made.ticked and bool(revisions)
         cell = DerivedCell(
             run=run,
             inputs=tuple(found.cell for found in inputs),
@@ -239,12 +242,13 @@ class Compilation:
             takes_t=takes_t,
             default=revived(made.default, made.dtype),
             label=f"{name}@{version}",
+            tick=_place(self._ticks_of, revisions[0]) if is_ticked else None,
         )
         self._cells.append(cell)
         return _Found(
             len(self._cells) - 1,
             made.dtype,
-            tuple(dict.fromkeys(r for found in inputs for r in found.revisions)),
+            revisions,
             tuple(keys),
             frozenset(key for key, _ in made.join_keys).union(*(f.join_keys for f in inputs)),
         )

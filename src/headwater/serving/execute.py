@@ -97,7 +97,8 @@ def execute(
         for derived in plan.derived:
             nulls = {row for key in derived.keys for row in keys[key].nulls}
             inputs = [cells[place] for place in derived.inputs]
-            cells.append(_derived(derived, inputs, nulls, count, now))
+            t = now if derived.tick is None else ticks[derived.tick]
+            cells.append(_derived(derived, inputs, nulls, count, t))
     return cells if plan.answered is None else [cells[place] for place in plan.answered]
 
 
@@ -262,9 +263,11 @@ def _copied(default: Any) -> Any:
 
 
 def _derived(
-    cell: DerivedCell, inputs: Sequence[Cell], nulls: Collection[int], count: int, now: int
+    cell: DerivedCell, inputs: Sequence[Cell], nulls: Collection[int], count: int, at: int | None
 ) -> Cell:
-    t = from_micros(now)
+    t = None if at is None else from_micros(at)
+    if t is None:
+        nulls = range(count)  # before the first tick nothing is known
     columns: list[Sequence[Any]] = [values for values, _, _ in inputs]
     if cell.takes_t:
         columns.append([t] * count)
@@ -287,7 +290,7 @@ def _derived(
     return _defaulted(values, statuses, times, cell.default)
 
 
-def _oldest(inputs: Sequence[Times], count: int, t: dt.datetime) -> Times:
+def _oldest(inputs: Sequence[Times], count: int, t: dt.datetime | None) -> Times:
     """Row by row the oldest of the times; t itself for what has no inputs."""
     distinct = list({id(times): times for times in inputs}.values())
     if not distinct:

@@ -69,6 +69,7 @@ class Group(NamedTuple):
 class DerivedCell(NamedTuple):
     """Values computed from other cells; `run` takes one row's inputs, and t last if `takes_t`.
 
+    t is the time of reading, or the tick of the revision at the place `tick` in `Plan.ticks_of`.
     Where one of `keys` (places in `Plan.keys`) has a null part, there is no value.
     """
 
@@ -78,6 +79,7 @@ class DerivedCell(NamedTuple):
     takes_t: bool
     default: Any
     label: str
+    tick: int | None = None
 
 
 class Output(NamedTuple):

@@ -100,6 +100,7 @@ class _Builder:
                 dtype=feature.dtype,
                 default=default,
                 join_keys=tuple(home.join_keys.items()),
+                ticked=home.view.ticks is not None,
             )
         revision = entry.revision
         if not self._contents.filled(revision):
