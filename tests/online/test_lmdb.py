@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from headwater.errors import ConflictError
+from headwater.online import lmdb_rows
 from headwater.online.keys import encode_key
 from headwater.online.lmdb_store import LmdbStore
-from online.facts import Fact, key_of, row_of, write
+from online.facts import Fact, key_of, row_of, values, write
 from online.test_processes import forked, wait_for
 
 PATIENCE = 60
@@ -120,3 +122,63 @@ def test_many_keys_are_read_as_few_are(tmp_path):
     assert many[:3] == few
     assert [place for place, row in enumerate(many) if row is None] == [0]
     store.close()
+
+
+def test_a_drop_that_was_cut_short_goes_on(tmp_path, monkeypatch):
+    """Readers and writers see nothing of what is to be removed yet."""
+    store = LmdbStore(tmp_path)
+    revision, texts = "r", [*"abcde", "l" * 900]
+    before = store.size("p", revision)
+    write(store, revision, [Fact(key, 1, 1) for key in texts])
+    whole = store.size("p", revision)
+    assert (before, whole.rows) == ((0, 0), 6)
+    assert whole.bytes > 900
+    with monkeypatch.context() as patched:
+        cut_short(patched, after=4)
+        with pytest.raises(KeyboardInterrupt):
+            store.drop("p", revision)
+    assert values(store, revision, texts) == [None] * 6
+    assert store.size("p", revision).rows == 2
+    write(store, revision, [Fact("a", 2, 2)])
+    store.publish("p", revision, 9)
+    assert store.size("p", revision).rows == 3
+    assert store.drop("p", revision) == 3
+    assert store.size("p", revision) == (0, 0)
+    store.close()
+
+
+def test_a_write_during_a_drop_is_told(tmp_path):
+    store, revision = LmdbStore(tmp_path), "r"
+    keys = [key_of(text) for text in "ab"]
+    facts = [Fact("a", 1, 1), Fact("b", 1, 1)]
+    rows = Rows([row_of(fact) for fact in facts], lambda: store.drop("p", revision))
+    write(store, revision, facts)
+    with pytest.raises(ConflictError, match="was removed from the online store while rows"):
+        store.write("p", revision, keys, rows)
+    assert values(store, revision, "ab") == [None, None]
+    store.close()
+
+
+class Rows(list):
+    """Rows that have something done when a write begins to look at them."""
+
+    def __init__(self, rows, interrupt):
+        super().__init__(rows)
+        self._interrupt = interrupt
+
+    def __iter__(self):
+        self._interrupt()
+        return super().__iter__()
+
+
+def cut_short(patched, after):
+    """Let a removal of rows die after some of them."""
+    real, calls = lmdb_rows.delete_some, []
+
+    def some(prefix, _count, txn):
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return real(prefix, after, txn)
+
+    patched.setattr(lmdb_rows, "delete_some", some)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from headwater.errors import ConflictError, StoreError
+from headwater.errors import ConflictError, PreconditionError, StoreError
 from headwater.online import lmdb_store, sorted_keys
 from headwater.online.codec import encode_key, encode_keys
+from headwater.online.store import Known
 from online.backends import backend as backend_of
 from online.backends import fresh
 from online.facts import LAYOUT, Fact, key_of, row_of, rows, values, write
@@ -238,6 +243,59 @@ class TestDropAndSweep:
         assert online_store.drop("p", two) == 2
         write(online_store, one, [Fact("a", 1, 1), Fact("a", 9, 9, cut=9)])
         assert values(online_store, one, "ab") == [Fact("a", 9, 9).value, Fact("b", 1, 1).value]
+
+
+class TestDrop:
+    def test_what_comes_after_a_drop_is_read_by_those_who_had_read_before(self, backend):
+        with contextlib.closing(backend.open()) as store:
+            revision, other = fresh(), fresh()
+            write(store, revision, [Fact("a", 1, 1)])
+            write(store, other, [Fact("a", 1, 1)])
+            assert values(store, revision, "a") == [Fact("a", 1, 1).value]
+            in_another_process(backend, "drop", revision)
+            assert values(store, revision, "a") == [None]
+            in_another_process(backend, "write", revision)
+            assert values(store, revision, "a") == [Fact("a", 2, 2).value]
+            assert values(store, other, "a") == [Fact("a", 1, 1).value]
+
+
+def in_another_process(backend, verb, revision):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from online.backends import Backend\n"
+        "from online.facts import Fact, write\n"
+        "store = Backend(sys.argv[2], {'path': sys.argv[3]}).open()\n"
+        "if sys.argv[4] == 'drop':\n    store.drop('p', sys.argv[5])\n"
+        "else:\n    write(store, sys.argv[5], [Fact('a', 2, 2)])\n"
+    )
+    tests = str(Path(__file__).parents[1])
+    given = [tests, backend.kind, backend.options["path"], verb, revision]
+    subprocess.run([sys.executable, "-c", code, *given], check=True, timeout=60)
+
+
+class TestKnown:
+    """A read on condition that a document is what the reader takes it for."""
+
+    def test_a_document_that_changes_is_noticed_by_the_next_read(self, online_store):
+        revision, name = fresh(), fresh("document")
+        write(online_store, revision, [Fact("a", 1, 1)])
+        asked = [(revision, [key_of("a")])]
+        known = Known(name, None)
+        before = online_store.read("p", asked, (), known)
+        assert before == online_store.read("p", asked, (), known)
+        online_store.put_document("p", name, b"1")
+        for _ in range(2):
+            with pytest.raises(PreconditionError, match=name):
+                online_store.read("p", asked, (), known)
+        known.content = b"1"
+        assert online_store.read("p", asked, (), known) == before
+        write(online_store, revision, [Fact("b", 1, 1)])
+        assert online_store.read("p", asked, (), known) == before
+        assert online_store.read("p", asked) == before
+
+    async def test_on_an_event_loop(self, online_store):
+        with pytest.raises(PreconditionError):
+            await online_store.read_async("p", [], (), Known(fresh("document"), b"1"))
 
 
 class TestDocuments:

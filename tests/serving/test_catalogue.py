@@ -20,7 +20,7 @@ from headwater.serving.catalogue import (
     encode,
 )
 from headwater.serving.catalogue import Column as ServedColumn
-from headwater.serving.live import DOCUMENT, LiveCatalogue, publish
+from headwater.serving.live import DOCUMENT, STAMP, LiveCatalogue, publish
 from headwater.serving.reader import OnlineReader
 from serving.world import CATALOGUE, PROJECT, USERS, T, at, feature
 
@@ -160,6 +160,12 @@ class TestPublish:
             publish(world.store, catalogue(generation=8))
 
 
+AGES = Feature("users", "0.9.0", CATALOGUE.features["age"].versions)
+EARLIER_AGE = msgspec.structs.replace(
+    CATALOGUE, generation=4, features={**CATALOGUE.features, "age": AGES}
+)
+
+
 class TestLive:
     def test_nothing_applied_yet(self, unapplied):
         with pytest.raises(NotFoundError, match="no features are applied yet to project 'shop'"):
@@ -174,6 +180,39 @@ class TestLive:
         publish(world.store, catalogue(generation=4))
         assert live.snapshot().generation == 3
         assert live.snapshot().generation == 4
+
+    def test_what_was_published_is_read_at_once(self, world):
+        """A reader that looks for a new catalogue once an hour serves none that is out of date."""
+        reader = OnlineReader(world.store, PROJECT, refresh=3600)
+        asked = ["age"], {"user_id": [1]}
+        assert reader.get(*asked).to_dict()["values"]["age"] == [21]
+        publish(world.store, EARLIER_AGE)
+        assert reader.get(*asked).to_dict()["values"]["age"] == [19]
+        # somebody else has published a later one, and died before readers were told
+        later = encode(msgspec.structs.replace(CATALOGUE, generation=6))
+        world.store.put_document(
+            PROJECT, DOCUMENT, later, world.store.get_document(PROJECT, DOCUMENT)
+        )
+        assert not publish(world.store, catalogue(generation=5))
+        assert reader.get(*asked).to_dict()["values"]["age"] == [21]
+
+    async def test_what_was_published_is_read_at_once_on_an_event_loop(self, world):
+        reader = OnlineReader(world.store, PROJECT, refresh=3600)
+        asked = ["age"], {"user_id": [1]}
+        assert (await reader.get_async(*asked)).to_dict()["values"]["age"] == [21]
+        publish(world.store, EARLIER_AGE)
+        assert (await reader.get_async(*asked)).to_dict()["values"]["age"] == [19]
+
+    def test_a_broken_one_is_looked_at_once(self, world, caplog):
+        """It must not make readers look for ever."""
+        reader = OnlineReader(world.store, PROJECT, refresh=3600)
+        asked = ["age"], {"user_id": [1]}
+        reader.get(*asked)
+        before = world.store.get_document(PROJECT, DOCUMENT)
+        world.store.put_document(PROJECT, DOCUMENT, b"damaged", before)
+        world.store.put_document(PROJECT, STAMP, b"other", world.store.get_document(PROJECT, STAMP))
+        assert reader.get(*asked).to_dict()["values"]["age"] == [21]
+        assert "damaged" in reader.live.problem
 
     def test_what_was_applied_a_moment_ago_is_known(self, unapplied):
         reader = OnlineReader(unapplied.store, PROJECT, refresh=3600)
@@ -242,10 +281,7 @@ class TestLive:
 
     def test_a_version_moves_with_its_catalogue(self, world):
         assert world.one("age", user_id=1)[0] == 21
-        features = {**CATALOGUE.features}
-        features["age"] = Feature("users", "0.9.0", features["age"].versions)
-        moved = msgspec.structs.replace(CATALOGUE, generation=4, features=features)
-        publish(world.store, moved)
+        publish(world.store, EARLIER_AGE)
         assert world.one("age", user_id=1)[0] == 19
         assert world.one("always", user_id=1)[0] == 19
         publish(world.store, msgspec.structs.replace(CATALOGUE, generation=5))

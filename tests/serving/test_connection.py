@@ -258,11 +258,11 @@ async def test_a_client_who_does_not_read_is_waited_for(app, tasks):
 async def test_a_large_request_holds_nobody_up(app, world, monkeypatch):
     read, begun, gate = world.store.read, threading.Event(), threading.Event()
 
-    def slow(project, reads, ticks_of=()):
+    def slow(project, reads, *others):
         if any(len(keys) > 1 for _, keys in reads):
             begun.set()
             assert gate.wait(PATIENCE)
-        return read(project, reads, ticks_of)
+        return read(project, reads, *others)
 
     monkeypatch.setattr(world.store, "read", slow)
     async with serving(app) as connect:

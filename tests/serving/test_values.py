@@ -232,7 +232,7 @@ class TestRows:
         found = world.get("age", "clicks", user_id=[1, 99, 1, None, 1])
         assert found["values"]["age"] == [21, None, 21, None, 21]
         assert found["values"]["clicks"] == [4, 0, 4, None, 4]
-        [(_, asked, _)] = reads
+        [(_, asked, *_)] = reads
         assert [(revision, len(keys)) for revision, keys in asked] == [("r-users", 2), ("r-ads", 2)]
 
     def test_one_view_under_two_names_of_its_key(self, world):

@@ -167,6 +167,21 @@ def some_long_keys(start: bytes, end: bytes, count: int, txn: Any) -> Page:
     return found, None
 
 
+def some_sizes(prefix: Prefix, start: bytes, count: int, txn: Any) -> tuple[int, int, bytes | None]:
+    """How many of the next `count` rows belong to a revision, their bytes, and where to go on."""
+    rows = size = 0
+    cursor = txn.cursor()
+    if cursor.set_range(start):
+        for key, value in cursor:
+            if key >= prefix.end:
+                break
+            if rows == count:
+                return rows, size, key
+            rows += 1
+            size += len(key) + len(value)
+    return rows, size, None
+
+
 def some_tombstones(prefix: Prefix, start: bytes, count: int, txn: Any) -> Page:
     """Physical keys of tombstones among the next `count` rows, and where to go on, if anywhere."""
     found: list[bytes] = []

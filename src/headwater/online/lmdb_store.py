@@ -2,7 +2,9 @@
 
 Three databases. `rows`: the revision's prefix and the key, so that a load in the order of keys
 appends, and a revision is dropped as one range. `revisions`: per project and revision its number,
-its published tick, and the cut before which its tombstones were swept. `documents`: the rest.
+its published tick, and the cut before which its tombstones were swept; a revision that is dropped
+loses its number first, and under project, revision and number stands what is to be removed yet.
+`documents`: the rest.
 """
 
 from __future__ import annotations
@@ -12,18 +14,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from headwater.errors import ConflictError, StoreError
+from headwater.errors import ConflictError, PreconditionError, StoreError
 from headwater.online import lmdb_rows
 from headwater.online.codec import from_micros
 from headwater.online.lmdb_env import Environment, environment
 from headwater.online.lmdb_rows import Prefix
 from headwater.online.order import too_late
 from headwater.online.sorted_keys import SortedKeys, merged
-from headwater.online.store import ALLOWED_SKEW, Reads, Rows, Ticks, Written
+from headwater.online.store import ALLOWED_SKEW, Known, Reads, Rows, Size, Ticks, Written
 
 _MAP_SIZE = 256 * 1024 * 1024
 _MANY_KEYS = 1000
@@ -31,19 +33,29 @@ _SCANNED_ROWS = 4096
 _DELETED_ROWS = 16_384
 _LARGE_ROWS = 16_384
 _NEXT_NUMBER = b"next"
+_DROPS = b"drops"
 
 
 class _Revision(msgspec.Struct, array_like=True, frozen=True):
-    """What `revisions` holds. The number is never given to another revision, so it can be kept."""
+    """What `revisions` holds. The number is never given to another revision, nor again to this."""
 
     number: int
     tick: int | None = None
     swept: int | None = None
 
 
+class _Prefixes(NamedTuple):
+    """The prefixes that are known in the state `number` of the store, after `drops` drops."""
+
+    number: int
+    drops: bytes | None
+    of: dict[tuple[str, str], Prefix]
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _revision_of = msgspec.msgpack.Decoder(_Revision).decode
 _integer_of = msgspec.msgpack.Decoder(int).decode
+_unlinked_of = msgspec.msgpack.Decoder(tuple[str, str, int]).decode
 
 
 class LmdbStore:
@@ -58,32 +70,51 @@ class LmdbStore:
 
     def __init__(self, path: str | Path, *, map_size: int = _MAP_SIZE, sync: bool = True) -> None:
         self._env: Environment = environment(Path(path), map_size, sync=sync)
-        self._prefixes: dict[tuple[str, str], Prefix] = {}
+        self._prefixes = _Prefixes(-1, None, {})
 
     def __repr__(self) -> str:
         return f"LmdbStore('{self._env.path}')"
 
-    def read(self, project: str, reads: Reads, ticks_of: Sequence[str] = ()) -> tuple[Rows, Ticks]:
+    def read(
+        self,
+        project: str,
+        reads: Reads,
+        ticks_of: Sequence[str] = (),
+        known: Known | None = None,
+    ) -> tuple[Rows, Ticks]:
         long = sum([len(keys) for _, keys in reads]) > _MANY_KEYS
-        return self._env.view(partial(self._read, project, reads, ticks_of), long=long)
+        return self._env.view(partial(self._read, project, reads, ticks_of, known), long=long)
 
     async def read_async(
-        self, project: str, reads: Reads, ticks_of: Sequence[str] = ()
+        self,
+        project: str,
+        reads: Reads,
+        ticks_of: Sequence[str] = (),
+        known: Known | None = None,
     ) -> tuple[Rows, Ticks]:
         """`read` itself: handing it to a thread would take longer."""
-        return self.read(project, reads, ticks_of)
+        return self.read(project, reads, ticks_of, known)
 
     def _read(
-        self, project: str, reads: Reads, ticks_of: Sequence[str], txn: Any
+        self, project: str, reads: Reads, ticks_of: Sequence[str], known: Known | None, txn: Any
     ) -> tuple[Rows, Ticks]:
+        number = txn.id()  # of the last commit: while it stays nothing has changed
+        if known is not None and known.seen != number:
+            self._compare(txn, project, known, number)
+        seen, _, prefixes = self._prefixes
+        if seen != number:
+            prefixes = self._renewed(txn, number)
         get = txn.get
         found: Rows = []
         for revision, keys in reads:
-            prefix = self._prefixes.get((project, revision)) or self._prefix(txn, project, revision)
+            prefix = prefixes.get((project, revision))
             if prefix is None:
-                found.append([None] * len(keys))
-                continue
-            short = prefix.short
+                prefix = self._prefix(txn, project, revision)
+                if prefix is None:
+                    found.append([None] * len(keys))
+                    continue
+                prefixes[project, revision] = prefix
+            short = prefix[0]
             rows = [get(short + key) for key in keys]
             if None in rows:
                 lmdb_rows.fill_long(txn, prefix, keys, rows)
@@ -92,6 +123,24 @@ class LmdbStore:
             return found, []
         entries = [self._revision(txn, project, revision) for revision in ticks_of]
         return found, [None if entry is None else entry.tick for entry in entries]
+
+    def _compare(self, txn: Any, project: str, known: Known, number: int) -> None:
+        if txn.get(_encode((project, known.name)), db=self._env.documents) != known.content:
+            raise PreconditionError(
+                f"document '{known.name}' of project '{project}' has changed; read it again"
+            )
+        known.seen = number
+
+    def _renewed(self, txn: Any, number: int) -> dict[tuple[str, str], Prefix]:
+        """The prefixes in the state of a transaction; none is known if there was a drop.
+
+        Threads may read in different states at once: each goes by the one that it gets here.
+        """
+        drops = txn.get(_DROPS, db=self._env.revisions)
+        known = self._prefixes
+        of = known.of if drops == known.drops else {}
+        self._prefixes = _Prefixes(number, drops, of)
+        return of
 
     def write(
         self,
@@ -106,15 +155,15 @@ class LmdbStore:
         if len(keys) != len(rows):
             raise StoreError(f"write of {len(rows)} rows for {len(keys)} keys")
         self._env.forget_dead_readers()
-        prefix = self._prefixes.get((project, revision)) or self._env.update(
-            partial(self._make_prefix, project, revision)
-        )
+        prefix = self._env.view(lambda txn: self._prefix(txn, project, revision))
+        if prefix is None:
+            prefix = self._env.update(partial(self._make_prefix, project, revision))
         clock = time.time_ns() // 1000 if now is None else now
         late = too_late(rows, from_micros(clock + allowed_skew))
         places = sorted(set(range(len(rows))).difference(late)) if late else range(len(rows))
         written = unchanged = older = 0
         for chunk in lmdb_rows.chunks(prefix, keys, rows, places):
-            done = self._env.update(partial(self._put, project, revision, chunk))
+            done = self._env.update(partial(self._put, project, revision, prefix, chunk))
             written += done.written
             unchanged += done.unchanged
             older += done.older
@@ -122,9 +171,16 @@ class LmdbStore:
             self._env.release()
         return Written(written, unchanged, older, tuple(late))
 
-    def _put(self, project: str, revision: str, chunk: lmdb_rows.Chunk, txn: Any) -> Written:
+    def _put(
+        self, project: str, revision: str, prefix: Prefix, chunk: lmdb_rows.Chunk, txn: Any
+    ) -> Written:
         entry = self._revision(txn, project, revision)
-        swept = None if entry is None or entry.swept is None else from_micros(entry.swept)
+        if entry is None or Prefix.of(entry.number) != prefix:
+            raise ConflictError(
+                f"revision {revision[:12]} was removed from the online store while rows were "
+                "written to it; run it again"
+            )
+        swept = None if entry.swept is None else from_micros(entry.swept)
         return lmdb_rows.put(txn, chunk, swept)
 
     def keys(self, project: str, revision: str) -> Iterator[list[bytes]]:
@@ -147,21 +203,49 @@ class LmdbStore:
             yield keys
 
     def drop(self, project: str, revision: str) -> int:
-        prefix = self._env.update(partial(self._unpublish, project, revision))
+        self._env.update(partial(self._unlink, project, revision))
         dropped = 0
-        while prefix is not None:
-            count = self._env.update(partial(lmdb_rows.delete_some, prefix, _DELETED_ROWS))
-            if not count:
-                break
-            dropped += count
+        for number in self._env.view(lambda txn: self._unlinked(txn, project, revision)):
+            rows = partial(lmdb_rows.delete_some, Prefix.of(number), _DELETED_ROWS)
+            while count := self._env.update(rows):
+                dropped += count
+            self._env.update(partial(self._removed, _encode((project, revision, number))))
         return dropped
 
-    def _unpublish(self, project: str, revision: str, txn: Any) -> Prefix | None:
-        entry = self._revision(txn, project, revision)
-        if entry is None:
-            return None
-        self._put_revision(txn, project, revision, _Revision(entry.number))
-        return Prefix.of(entry.number)
+    def _unlink(self, project: str, revision: str, txn: Any) -> None:
+        """Take the number from a revision, and say that the rows under it are to be removed."""
+        entry, db = self._revision(txn, project, revision), self._env.revisions
+        if entry is not None:
+            txn.delete(_encode((project, revision)), db=db)
+            txn.put(_encode((project, revision, entry.number)), b"", db=db)
+            drops = txn.get(_DROPS, db=db)
+            txn.put(_DROPS, _encode(1 if drops is None else _integer_of(drops) + 1), db=db)
+
+    def _removed(self, key: bytes, txn: Any) -> None:
+        txn.delete(key, db=self._env.revisions)
+
+    def _unlinked(self, txn: Any, project: str, revision: str) -> list[int]:
+        """The numbers that a revision has lost, whose rows are to be removed."""
+        start = _encode((project, revision, 0))[:-1]  # its last byte is the number
+        cursor = txn.cursor(db=self._env.revisions)
+        found: list[int] = []
+        more = cursor.set_range(start)
+        while more and cursor.key().startswith(start):
+            found.append(_unlinked_of(cursor.key())[2])
+            more = cursor.next()
+        return found
+
+    def size(self, project: str, revision: str) -> Size:
+        numbers = self._env.view(lambda txn: self._unlinked(txn, project, revision))
+        prefix = self._env.view(lambda txn: self._prefix(txn, project, revision))
+        rows = size = 0
+        for one in [*map(Prefix.of, numbers), *([] if prefix is None else [prefix])]:
+            start: bytes | None = one.short
+            while start is not None:
+                measure = partial(lmdb_rows.some_sizes, one, start, _SCANNED_ROWS)
+                count, more, start = self._env.view(measure, long=True)
+                rows, size = rows + count, size + more
+        return Size(rows, size)
 
     def sweep(self, project: str, revision: str, before: int) -> int:
         prefix = self._env.update(partial(self._raise_swept, project, revision, before))
@@ -240,8 +324,7 @@ class LmdbStore:
         entry = self._revision(txn, project, revision)
         if entry is None:
             return None
-        prefix = self._prefixes[project, revision] = Prefix.of(entry.number)
-        return prefix
+        return Prefix.of(entry.number)
 
     def _make_prefix(self, project: str, revision: str, txn: Any) -> Prefix:
         """The prefix of a revision, which gets the next number if it is new."""

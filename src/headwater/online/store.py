@@ -40,6 +40,27 @@ class Written(NamedTuple):
     """Positions of the rows that lie ahead of the clock: set them aside, bring them later."""
 
 
+class Known:
+    """What a document holds as a reader knows it, so that a read notices when that changes.
+
+    `seen` is the store's note of the state in which it last found it so.
+    """
+
+    __slots__ = ("content", "name", "seen")
+
+    def __init__(self, name: str, content: bytes | None) -> None:
+        self.name = name
+        self.content = content
+        self.seen: object = None
+
+
+class Size(NamedTuple):
+    """What a revision takes up: its rows, and the bytes of their keys and values."""
+
+    rows: int
+    bytes: int
+
+
 class OnlineStore(Protocol):
     """One row per (project, revision, key).
 
@@ -50,15 +71,26 @@ class OnlineStore(Protocol):
     is_local: bool
     """Whether `read` waits for no network, so that an event loop may call it."""
 
-    def read(self, project: str, reads: Reads, ticks_of: Sequence[str] = ()) -> tuple[Rows, Ticks]:
+    def read(
+        self,
+        project: str,
+        reads: Reads,
+        ticks_of: Sequence[str] = (),
+        known: Known | None = None,
+    ) -> tuple[Rows, Ticks]:
         """Read rows of many revisions and the published ticks of some, in one transaction.
 
-        A row comes as it was written, a deleted key's tombstone too: `Layout.decode` tells.
+        A row comes as it was written, a deleted key's tombstone too: `Layout.decode` tells. Raises
+        PreconditionError where the document `known` is another one in that transaction.
         """
         ...
 
     async def read_async(
-        self, project: str, reads: Reads, ticks_of: Sequence[str] = ()
+        self,
+        project: str,
+        reads: Reads,
+        ticks_of: Sequence[str] = (),
+        known: Known | None = None,
     ) -> tuple[Rows, Ticks]:
         """`read`, for a caller on an event loop."""
         ...
@@ -79,7 +111,7 @@ class OnlineStore(Protocol):
         they were pushed, come from a run, or delete (`Layout.encode_batch`, `encode_delete`).
         Rows later than `now` (the clock, unless given) plus `allowed_skew`, in microseconds, are
         not written but reported. A write that fails half-way has written some keys; writing
-        everything again is right.
+        everything again is right. Raises ConflictError where the revision is dropped meanwhile.
         """
         ...
 
@@ -92,7 +124,15 @@ class OnlineStore(Protocol):
         ...
 
     def drop(self, project: str, revision: str) -> int:
-        """Remove all rows and the published tick of a revision; returns the number of rows."""
+        """Remove all rows and the published tick of a revision; returns the number of rows.
+
+        They are gone for readers at once, whatever a crash leaves to be removed: the next drop of
+        that revision goes on with it. What is written from then on is not touched.
+        """
+        ...
+
+    def size(self, project: str, revision: str) -> Size:
+        """What a revision takes up, and what a drop that was cut short has left of it."""
         ...
 
     def sweep(self, project: str, revision: str, before: int) -> int:

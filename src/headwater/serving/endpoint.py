@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from headwater.errors import RequestError
+from headwater.errors import PreconditionError, RequestError
 from headwater.online.store import OnlineStore
 from headwater.serving.body import read_body
 from headwater.serving.hints import shown
@@ -73,7 +73,13 @@ class Endpoint:
         if not self._is_local or len(body) > _LONG_BODY:
             return None
         asked = self._ask(body)
-        return None if asked.is_large else self._tell(asked, self._read(asked))
+        if asked.is_large:
+            return None
+        try:
+            response = self._read(asked)
+        except PreconditionError:  # the catalogue has changed: ask the new one
+            return self.at_once(body)
+        return self._tell(asked, response)
 
     async def answer(self, body: bytes) -> list[bytes]:
         """The answer in parts, whatever it takes. Raises as `at_once`."""
@@ -82,7 +88,10 @@ class Endpoint:
         asked = self._ask(body)
         if asked.is_large:
             return await self._in_thread(body)
-        response = await self._reader.read_async(asked.plan, asked.columns, asked.rows)
+        try:
+            response = await self._reader.read_async(asked.plan, asked.columns, asked.rows)
+        except PreconditionError:
+            return await self.answer(body)
         return self._tell(asked, response)
 
     def close(self) -> None:
@@ -96,7 +105,11 @@ class Endpoint:
 
     def _work(self, body: bytes) -> list[bytes]:
         asked = self._ask(body)
-        return self._tell(asked, self._read(asked))
+        try:
+            response = self._read(asked)
+        except PreconditionError:
+            return self._work(body)
+        return self._tell(asked, response)
 
     def _ask(self, body: bytes) -> _Asked:
         if len(body) > self._limits.body:

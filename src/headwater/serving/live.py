@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import threading
 import time
 from collections.abc import Callable
 
 from headwater.errors import ConflictError, NotFoundError, NotSupportedError, StoreError
-from headwater.online.store import OnlineStore
+from headwater.online.store import Known, OnlineStore
 from headwater.serving.catalogue import Catalogue, decode, encode
 from headwater.serving.request import Snapshot
 
 DOCUMENT = "serving"
 """The name of the document in the online store."""
+STAMP = "serving/stamp"
+"""A small document that is another one after each `publish`: every read compares it."""
 REFRESH = 0.1
-"""Seconds after which a reader looks whether the catalogue has changed."""
+"""Seconds after which a reader looks all the same, should a publisher have died in between."""
 _ATTEMPTS = 5
 
 _log = logging.getLogger(__name__)
@@ -23,9 +28,19 @@ _log = logging.getLogger(__name__)
 def publish(store: OnlineStore, catalogue: Catalogue) -> bool:
     """Make a catalogue the one that is served; False where a later generation already is.
 
-    Atomic: readers see the old one or the new one. Raises ConflictError where other writers
-    keep getting in between, NotSupportedError where a newer Headwater has published.
+    Atomic: readers see the old one or the new one, and once this returns only the new one. Raises
+    ConflictError where other writers keep getting in between, NotSupportedError where a newer
+    Headwater has published.
     """
+    is_newest = _put(store, catalogue)
+    # Whose change gets in between has read nothing older, and makes readers look as well.
+    with contextlib.suppress(ConflictError):
+        known = store.get_document(catalogue.project, STAMP)
+        store.put_document(catalogue.project, STAMP, os.urandom(12), known)
+    return is_newest
+
+
+def _put(store: OnlineStore, catalogue: Catalogue) -> bool:
     document = encode(catalogue)
     for _ in range(_ATTEMPTS):
         current = store.get_document(catalogue.project, DOCUMENT)
@@ -50,8 +65,8 @@ def _generation(document: bytes) -> int:
 class LiveCatalogue:
     """The newest sound catalogue of a project. Safe between threads.
 
-    It looks for a new one when asked and `refresh` seconds have passed; a broken or missing one
-    keeps the old one in service, and `problem` says why.
+    It looks for a new one when `refresh` seconds have passed or a read has found that there is one;
+    a broken or missing one keeps the old one in service, and `problem` says why.
     """
 
     def __init__(
@@ -71,6 +86,7 @@ class LiveCatalogue:
         self._seen: bytes | None = None
         self._flaw: str | None = None
         self._snapshot: Snapshot | None = None
+        self._looking = threading.Lock()
 
     def snapshot(self) -> Snapshot:
         """The catalogue to serve.
@@ -100,7 +116,12 @@ class LiveCatalogue:
         return self.newest()
 
     def _look(self) -> None:
+        with self._looking:
+            self._look_alone()
+
+    def _look_alone(self) -> None:
         try:
+            stamp = self._store.get_document(self.project, STAMP)  # first: it is put last
             document = self._store.get_document(self.project, DOCUMENT)
         except StoreError as error:
             self._complain(str(error))
@@ -108,6 +129,8 @@ class LiveCatalogue:
         if document is None or document != self._seen:
             self._flaw = self._take(document)
             self._seen = document
+        if self._snapshot is not None:
+            self._snapshot.known.content = stamp
         if self._flaw is None:
             self.problem = None
         else:
@@ -119,7 +142,7 @@ class LiveCatalogue:
             gone = self._snapshot is not None
             return f"the serving catalogue of '{self.project}' is gone" if gone else None
         try:
-            snapshot = Snapshot(decode(document))
+            snapshot = Snapshot(decode(document), Known(STAMP, None))
         except (StoreError, NotSupportedError) as error:
             return str(error)
         self._snapshot = snapshot

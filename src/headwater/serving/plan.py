@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from headwater.online.codec import Layout
+from headwater.online.store import Known
 
 
 class KeyColumns(NamedTuple):
@@ -103,6 +104,7 @@ class Plan(NamedTuple):
     cells in their order; `columns` the columns that the request must give, and their types;
     `versions` those of the outputs by name; `views` are (view, number, revision) of what is read,
     in the order of first use; `memo` is where an encoder of answers keeps what they have in common.
+    A read of the rows fails where the document `known` has changed, since the plan is out of date.
     """
 
     keys: tuple[KeyColumns, ...]
@@ -118,3 +120,4 @@ class Plan(NamedTuple):
     views: tuple[tuple[str, int, str], ...]
     generation: int
     memo: dict[Any, Any]
+    known: Known | None = None

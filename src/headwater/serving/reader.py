@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from headwater.errors import NotFoundError, RequestError
+from headwater.errors import NotFoundError, PreconditionError, RequestError
 from headwater.online.store import OnlineStore
 from headwater.serving.catalogue import Reference
 from headwater.serving.execute import execute, prepare, reads
@@ -60,7 +60,15 @@ class OnlineReader:
         """
         plan = self.plan(features, feature_service, full_feature_names=full_feature_names)
         columns, count = columns_of(entity_rows)
-        return self.read(plan, columns, count)
+        try:
+            return self.read(plan, columns, count)
+        except PreconditionError:
+            return self.get(
+                features,
+                entity_rows,
+                feature_service=feature_service,
+                full_feature_names=full_feature_names,
+            )
 
     async def get_async(
         self,
@@ -73,7 +81,15 @@ class OnlineReader:
         """`get`, for a caller on an event loop."""
         plan = self.plan(features, feature_service, full_feature_names=full_feature_names)
         columns, count = columns_of(entity_rows)
-        return await self.read_async(plan, columns, count)
+        try:
+            return await self.read_async(plan, columns, count)
+        except PreconditionError:
+            return await self.get_async(
+                features,
+                entity_rows,
+                feature_service=feature_service,
+                full_feature_names=full_feature_names,
+            )
 
     def plan(
         self,
@@ -95,9 +111,18 @@ class OnlineReader:
             return newer.plan(asked, feature_service, full=full_feature_names)
 
     def read(self, plan: Plan, columns: Columns, count: int) -> OnlineResponse:
-        """Run a compiled request for `count` rows, given as columns."""
+        """Run a compiled request for `count` rows, given as columns.
+
+        Raises PreconditionError where the catalogue has changed since: the next plan is from the
+        new one.
+        """
         keys = prepare(plan, columns, count)
-        found = self._store.read(self._project, reads(plan, keys), plan.ticks_of)
+        wanted = reads(plan, keys)
+        try:
+            found = self._store.read(self._project, wanted, plan.ticks_of, plan.known)
+        except PreconditionError:
+            self.live.check()
+            raise
         now = self._clock()  # after the read: what was served at t was there at t
         cells = execute(plan, keys, found, count, now)
         return OnlineResponse(plan, columns, count, cells, now)
@@ -105,7 +130,12 @@ class OnlineReader:
     async def read_async(self, plan: Plan, columns: Columns, count: int) -> OnlineResponse:
         """`read`, for a caller on an event loop."""
         keys = prepare(plan, columns, count)
-        found = await self._store.read_async(self._project, reads(plan, keys), plan.ticks_of)
+        wanted = reads(plan, keys)
+        try:
+            found = await self._store.read_async(self._project, wanted, plan.ticks_of, plan.known)
+        except PreconditionError:
+            self.live.check()
+            raise
         now = self._clock()
         cells = execute(plan, keys, found, count, now)
         return OnlineResponse(plan, columns, count, cells, now)

@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from headwater.errors import NotFoundError, RequestError
+from headwater.online.store import Known
 from headwater.serving.catalogue import Catalogue, Feature, Reference
 from headwater.serving.compilation import Compilation, Indexes
 from headwater.serving.hints import hint_for, shown
@@ -25,10 +26,14 @@ _NAME = re.compile(r"[A-Za-z]\w{0,127}", re.ASCII)
 
 
 class Snapshot:
-    """One generation of a project's catalogue, ready to compile requests. Safe between threads."""
+    """One generation of a project's catalogue, ready to compile requests. Safe between threads.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    `known` is the document that changes with the catalogue, as it was when this one was read.
+    """
+
+    def __init__(self, catalogue: Catalogue, known: Known) -> None:
         self.catalogue = catalogue
+        self.known = known
         self.generation = catalogue.generation
         self._indexes = Indexes(catalogue)
         self._kept = lru_cache(PLANS)(self._plan)
@@ -52,7 +57,7 @@ class Snapshot:
             feature = self._feature(reference)
             version = self._version(reference, feature)
             compilation.add(self._output(reference, feature, full=full), reference, version)
-        return compilation.finish(self.generation)
+        return compilation.finish(self.generation)._replace(known=self.known)
 
     def _references(
         self, features: tuple[str | Reference, ...], service: str | None
