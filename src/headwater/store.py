@@ -37,6 +37,7 @@ from headwater.registry.versions import Wanted
 if TYPE_CHECKING:
     from headwater.compute.engines.duckdb import DuckDBEngine
     from headwater.compute.progress import OnProgress
+    from headwater.lineage.project import Lineages, ProjectLineage
     from headwater.offline.duckdb_names import DuckDBNames
     from headwater.offline.quarantine import Quarantine
     from headwater.offline.tables import OfflineTables
@@ -96,6 +97,17 @@ class FeatureStore:
         from headwater.registry.governance import Governance
 
         return Governance(self.registry, self.project, ViewPlanner(lambda: self))
+
+    @property
+    def lineage(self) -> ProjectLineage:
+        """Columns, features, services and models, as they depend on one another now."""
+        return self._lineages.now()
+
+    @cached_property
+    def _lineages(self) -> Lineages:
+        from headwater.lineage.project import Lineages
+
+        return Lineages(self.registry, self.project, self.governance.graph)
 
     @cached_property
     def engine(self) -> DuckDBEngine:

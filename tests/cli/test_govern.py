@@ -1,4 +1,4 @@
-"""rollback and lineage on the project that `init` makes."""
+"""rollback on the project that `init` makes."""
 
 import json
 import shutil
@@ -59,15 +59,3 @@ def test_mistakes_of_a_rollback(headwater, served):
         result = headwater("rollback", *arguments)
         assert (result.code, result.out) == (1, "")
         assert message in result.err
-
-
-def test_lineage(headwater, served):
-    result = headwater("lineage", "orders_30d")
-    assert result.out == "orders_30d depends on nothing\norders_30d is read by:\n  basket_30d\n"
-    result = headwater("lineage", "basket_30d", "--depth", "1")
-    assert result.out == (
-        "basket_30d depends on:\n  orders_30d\n  spend_30d\nbasket_30d is read by nothing\n"
-    )
-    found = json.loads(headwater("lineage", "basket_30d", "--json").out)
-    assert found["all_upstream"] == ["orders_30d", "spend_30d"]
-    assert headwater("lineage", "basket").code == 1

@@ -16,8 +16,11 @@ from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from headwater import __version__
+from headwater.api import lineage, routes
 from headwater.api.problems import handle_errors
-from headwater.api.routes import Services, router
+from headwater.api.routes import Services
+
+ROUTERS = (routes.router, lineage.router)
 
 
 def create_app(services: Services, *, close: Callable[[], None] = lambda: None) -> FastAPI:
@@ -37,7 +40,8 @@ def create_app(services: Services, *, close: Callable[[], None] = lambda: None) 
         lifespan=lifespan,
     )
     app.state.services = services
-    app.include_router(router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.add_route("/openapi.json", lambda _request: Response(_described(), 200, None, _JSON))
     handle_errors(app)
     return app
@@ -59,7 +63,7 @@ def describe() -> dict[str, Any]:
         version=__version__,
         openapi_version=data["openapi"],
         description="The latest values of features, and the registry that governs them.",
-        routes=router.routes,
+        routes=[route for router in ROUTERS for route in router.routes],
     )
     mine["paths"] = {**data["paths"], **mine["paths"]}
     schemas = {**data["components"]["schemas"], **mine["components"]["schemas"]}

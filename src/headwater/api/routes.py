@@ -21,7 +21,7 @@ PREFIX = "/api/v1"
 _AUTHOR = "rest"
 
 
-def _operation_id(route: APIRoute) -> str:
+def operation_id(route: APIRoute) -> str:
     """`getFeature` for get_feature, as the data plane's are."""
     first, *others = route.name.split("_")
     return first + "".join(word.capitalize() for word in others)
@@ -32,7 +32,7 @@ router = APIRouter(
     tags=["features"],
     route_class=JsonRoute,
     responses=documented(404, 422, 503),
-    generate_unique_id_function=_operation_id,
+    generate_unique_id_function=operation_id,
 )
 
 

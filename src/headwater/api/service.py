@@ -39,7 +39,7 @@ class FeatureStoreService:
     """
 
     def __init__(self, store: FeatureStore) -> None:
-        self._store = store
+        self.store = store
         self._governance = store.governance
         self._registry = store.registry
         self.project = store.project
@@ -202,7 +202,7 @@ class FeatureStoreService:
 
     def _create(self, feature: schemas.FeatureCreate, *, author: str) -> FeatureState:
         record = convert.record_of(feature)
-        declare(self._store, convert.definitions_of(feature), author=author)
+        declare(self.store, convert.definitions_of(feature), author=author)
         return self._governance.create(record, author=author)
 
     def _list(self, query: ListedQuery, text: str | None) -> schemas.FeatureListResponse:

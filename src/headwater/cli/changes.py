@@ -25,8 +25,9 @@ def plan(
     ] = False,
 ) -> None:
     """Show what apply would change."""
-    _, made = _planned(context, prune=prune)
+    store, made = _planned(context, prune=prune)
     _show(made, as_json=as_json)
+    _say_what_breaks(store, made)
     _refuse_errors(made)
     if detailed and made.has_changes:
         raise typer.Exit(3)
@@ -49,6 +50,7 @@ def apply(
         say(str(made))
     else:
         _show(made, as_json=False)
+    _say_what_breaks(store, made)
     _confirm(made, yes=yes)
     applied = store.apply(made)
     if as_json:
@@ -69,6 +71,24 @@ def _show(made: Plan, *, as_json: bool) -> None:
         emit_json(_as_dict(made))
     else:
         emit(coloured(str(made)))
+
+
+def _say_what_breaks(store: FeatureStore, made: Plan) -> None:
+    """Who reads what gets other values or goes."""
+    from headwater.lineage.models import model_uses
+
+    broken = [c for c in made.features if c.bump == "major" or c.action == "removed"]
+    features = {name for change in broken for name in (change.name, *change.downstream.features)}
+    services = {name for change in broken for name in change.downstream.services}
+    uses = model_uses(store.registry, store.project, features)
+    models = {f"{use.model} ({use.environment})" for use in uses}
+    told = [
+        f"{kind} {', '.join(sorted(names))}"
+        for kind, names in (("services", services), ("models", models))
+        if names
+    ]
+    if told:
+        say(f"breaks: {'; '.join(told)}")
 
 
 def _refuse_errors(made: Plan) -> None:

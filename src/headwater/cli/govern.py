@@ -1,14 +1,13 @@
-"""rollback and lineage: what is done to single features, and what that touches."""
+"""rollback: going back to an earlier version of a feature."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import typer
 
 from headwater.cli.arguments import AsJson, Commands, Yes
-from headwater.cli.output import emit, emit_json, is_interactive, say
+from headwater.cli.output import emit_json, is_interactive, say
 from headwater.cli.session import session
 
 OfFeature = Annotated[str, typer.Argument(metavar="FEATURE", help="The feature.")]
@@ -54,42 +53,4 @@ def rollback(
         say(f"pinned to {before.entry.current}, not changed: {', '.join(pinned)}")
 
 
-def lineage(
-    context: typer.Context,
-    feature: OfFeature,
-    *,
-    depth: Annotated[
-        int | None, typer.Option("--depth", min=1, help="How many steps to go; all unless given.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what features depend on one another."""
-    store = session(context).store()
-    found = store.governance.lineage(feature, depth=depth)
-    if as_json:
-        emit_json(found)
-        return
-    graph = store.governance.graph()
-    for title, step in (("depends on", graph.upstream), ("is read by", graph.downstream)):
-        lines = _tree(step, feature, depth)
-        emit(f"{feature} {title}{':' if lines else ' nothing'}")
-        for line in lines:
-            emit(line)
-
-
-def _tree(step: Callable[[str], Iterable[str]], start: str, depth: int | None) -> list[str]:
-    """A line a feature, indented by its distance; one that was shown before ends in `...`."""
-    lines: list[str] = []
-    seen = {start}
-    waiting = [(name, 1) for name in reversed(tuple(step(start)))]
-    while waiting:
-        name, level = waiting.pop()
-        below = tuple(step(name)) if depth is None or level < depth else ()
-        lines.append(f"{'  ' * level}{name}{' ...' if below and name in seen else ''}")
-        if name not in seen:
-            seen.add(name)
-            waiting.extend((other, level + 1) for other in reversed(below))
-    return lines
-
-
-COMMANDS: Commands = {"rollback": rollback, "lineage": lineage}
+COMMANDS: Commands = {"rollback": rollback}

@@ -36,6 +36,11 @@ class FeatureGraph:
             for above in entry.upstream:
                 self._down.setdefault(above, []).append(name)
 
+    @property
+    def head(self) -> Head:
+        """The generation whose edges these are."""
+        return self._head
+
     def upstream(self, name: str) -> tuple[str, ...]:
         entry = self._features.get(name)
         return entry.upstream if entry is not None else ()

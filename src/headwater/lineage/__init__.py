@@ -1,0 +1,1 @@
+"""Where values come from and what they lead to: columns, features, services, models."""
