@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -80,9 +82,18 @@ class HistoricalJob:
         return table.to_pandas(types_mapper=with_nulls.get)
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Write a Parquet file (zstd) and return its path."""
-        target = Path(path)
-        pq.write_table(self.to_arrow(), target, compression="zstd")
+        """Write a Parquet file (zstd), the whole of it or nothing, and return its path."""
+        target, table = Path(path), self.to_arrow()
+        if target.exists() and not target.is_file():  # a pipe, a device
+            pq.write_table(table, target, compression="zstd")
+            return target
+        place = target.resolve()
+        unfinished = place.with_name(f".{place.name}.{os.getpid()}-{threading.get_ident()}")
+        try:
+            pq.write_table(table, unfinished, compression="zstd")
+            unfinished.replace(place)
+        finally:
+            unfinished.unlink(missing_ok=True)
         return target
 
     def sql(self) -> str:

@@ -100,6 +100,39 @@ def test_ctrl_c_while_it_starts_is_no_traceback(monkeypatch):
     assert caught.value.code == 130
 
 
+GOES_ON = "stopped; run the same command again to go on\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "stopped_in", "said"),
+    [
+        (["materialize"], "headwater.pipeline.materialize.latest_part", GOES_ON),
+        (
+            ["backfill", "user_orders", "--from", "2026-01-01", "--to", "2026-01-02"],
+            "headwater.offline.tables.OfflineTables.write_interval",
+            GOES_ON,
+        ),
+        (
+            ["training-set", "-f", "orders_7d", "--spine", "data/labels.csv", "--out", "s.parquet"],
+            "pyarrow.parquet.write_table",
+            "stopped; nothing was written\n",
+        ),
+    ],
+)
+def test_ctrl_c_in_long_work_says_what_has_become_of_it(
+    headwater, fresh, monkeypatch, command, stopped_in, said
+):
+    def interrupt(*_arguments, **_named):
+        raise KeyboardInterrupt
+
+    headwater("apply")
+    before = sorted(path.name for path in fresh.iterdir())
+    monkeypatch.setattr(stopped_in, interrupt)
+    result = headwater(*command)
+    assert (result.code, result.err) == (130, said)
+    assert sorted(path.name for path in fresh.iterdir()) == before
+
+
 def test_version(headwater):
     result = headwater("version")
     assert (result.code, result.err) == (0, "")

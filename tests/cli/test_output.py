@@ -66,8 +66,10 @@ def test_somebody_watches(capsys, monkeypatch):
         on_progress(Progress("clicks", 500, 1, 2))
         on_progress(Progress("views", 10, 1, 1))
         on_progress(Progress("clicks", 1000, 2, 2))
+        on_progress(Progress("clicks", 300, 300, 1000, "writing"))
     said = capsys.readouterr()
     assert said.out == ""
     assert "1,000 rows" in said.err
     assert "clicks" in said.err
     assert "100%" in said.err
+    assert "clicks, writing" in said.err

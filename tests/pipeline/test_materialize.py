@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import signal
+import threading
 import time
 
 import pytest
@@ -390,10 +393,58 @@ def test_views_without_an_entity_and_with_several_keys(make):
         assert online["pair_2d"] == offline["pair_2d"].to_pylist()
 
 
-def test_progress_is_told_part_by_part(store):
+def test_progress_is_told_step_by_step(store):
     told = []
     store.materialize("activity", until=day(3), on_progress=told.append)
-    assert [(p.view, p.done, p.total, p.rows) for p in told] == [("activity", 1, 1, 12)]
+    assert [(p.view, p.step, p.done, p.total, p.rows) for p in told] == [
+        ("activity", "", 0, 1, 0),
+        ("activity", "", 1, 1, 12),
+        ("activity", "writing", 12, 12, 12),
+    ]
+
+
+def test_progress_goes_on_within_a_part(store, monkeypatch):
+    """A run of one part that takes minutes says how far it is, and so how long it will take."""
+    monkeypatch.setattr("headwater.compute.latest.PIECE_ROWS", 5)
+    monkeypatch.setattr("headwater.online.sorted_load._RUN_ROWS", 4)
+    monkeypatch.setattr("headwater.online.sorted_load._WRITE_ROWS", 6)
+    told = []
+    store.materialize("latest", until=day(3), on_progress=told.append)
+    assert [(p.rows, round(p.done, 2)) for p in told if not p.step] == [
+        (0, 0),
+        (5, 0.42),
+        (10, 0.83),
+        (12, 1),
+    ]
+    written = [p.rows for p in told if p.step == "writing"]
+    assert written == sorted(written)
+    assert len(written) > 1
+    assert written[-1] == 12
+
+
+def test_a_run_of_several_views_that_is_stopped_stops_all_of_them(store, monkeypatch):
+    """Ctrl-C reaches one thread; the runs in others must not go on behind it."""
+    from headwater.pipeline import materialize
+
+    heard, wait = threading.Event(), materialize.wait
+
+    def waiting(jobs):
+        try:
+            wait(jobs)
+        finally:
+            heard.set()
+
+    def stop(_state):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert heard.wait(30)
+
+    monkeypatch.setattr(materialize, "wait", waiting)
+    with pytest.raises(KeyboardInterrupt):
+        store.materialize(["activity", "latest", "trend"], until=day(3), on_progress=stop)
+    assert {run["error"] for run in store.list("runs")} == {"was stopped"}
+    assert not [one for one in threading.enumerate() if one.name.startswith("ThreadPool")]
+    store.materialize(until=day(3))
+    assert served(store, NAMES, USERS) == trained(store, NAMES, USERS, day(3))
 
 
 def test_a_derived_view_looks_for_keys_where_its_inputs_do(make):

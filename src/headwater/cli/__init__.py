@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -18,4 +18,4 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:  # while it still starts; the commands' own is the framework's
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)

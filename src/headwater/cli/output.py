@@ -9,8 +9,11 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from headwater.cli import INTERRUPTED
 
 
 def say(text: str) -> None:
@@ -23,6 +26,16 @@ def complain(text: str, hint: str | None = None) -> None:
     say(f"error: {text}")
     if hint is not None:
         say(f"hint: {hint}")
+
+
+@contextmanager
+def stoppable(outcome: str) -> Iterator[None]:
+    """Say what has become of long work where Ctrl-C ends it, and leave with 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"stopped; {outcome}")
+        sys.exit(INTERRUPTED)
 
 
 def emit(text: str) -> None:

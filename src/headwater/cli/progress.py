@@ -50,18 +50,17 @@ def _bars(console: Any) -> Progress:
 
 
 class _Listener:
-    """One bar a view; runs of several views report side by side."""
+    """One bar a view and step; runs of several views report side by side."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, state: Any) -> None:
-        if state.view not in self._tasks:
-            self._tasks[state.view] = self._bars.add_task(
-                state.view, total=state.total, rows=0, rate=0
-            )
-        task = self._tasks[state.view]
+        name = f"{state.view}, {state.step}" if state.step else state.view
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=state.total, rows=0, rate=0)
+        task = self._tasks[name]
         seconds = self._bars.tasks[self._bars.task_ids.index(task)].elapsed or 0.0
         rate = round(state.rows / seconds) if seconds else 0
         self._bars.update(task, completed=state.done, total=state.total, rows=state.rows, rate=rate)

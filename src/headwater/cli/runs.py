@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headwater.cli.arguments import AsJson, Commands, instant, names
-from headwater.cli.output import emit_json, emit_table, jsonable, moment, say
+from headwater.cli.output import emit_json, emit_table, jsonable, moment, say, stoppable
 from headwater.cli.progress import progress
 from headwater.cli.session import session
 
 if TYPE_CHECKING:
     from headwater.pipeline.runs import RunReport
 
+GOING_ON = "run the same command again to go on"
 _COLUMNS = ("view", "tick", "rows", "written", "quarantined", "ahead", "seconds", "note")
 
 
@@ -31,7 +32,7 @@ def materialize(
     """Write latest values to the online store."""
     at = None if until is None else instant(until, "--until")
     store = session(context).store()
-    with progress() as on_progress:
+    with stoppable(GOING_ON), progress() as on_progress:
         reports = store.materialize(names(views or []) or None, until=at, on_progress=on_progress)
     _report(reports, as_json=as_json)
     if not reports:
@@ -55,7 +56,7 @@ def backfill(
     if first >= last:
         raise typer.BadParameter(f"--from {start} is not before --to {end}")
     store = session(context).store()
-    with progress() as on_progress:
+    with stoppable(GOING_ON), progress() as on_progress:
         report = store.backfill(view, first, last, on_progress=on_progress)
     _report([report], as_json=as_json)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli.arguments import AsJson, Commands, features_or_service
-from headwater.cli.output import emit, emit_json, say
+from headwater.cli.output import emit, emit_json, say, stoppable
 from headwater.cli.progress import progress
 from headwater.cli.session import session
 
@@ -67,7 +67,7 @@ def training_set(
     rows, target = _spine(spine), _target(out, force=force)
     began = time.monotonic()
     store = session(context).store()
-    with progress() as listener:
+    with stoppable("nothing was written"), progress() as listener:
         job = store.get_historical_features(rows, wanted, timestamp=timestamp, on_progress=listener)
         job.to_parquet(target)
     table = job.to_arrow()

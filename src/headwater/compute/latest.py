@@ -37,13 +37,14 @@ class LatestPart:
     `rows` holds the join keys and the columns of an online row (without defaults) of the keys that
     have a value,
     `event_time` and `known_at` (microseconds) belong to them; `gone` holds the keys that may have
-    had a value before and have none now.
+    had a value before and have none now. With these keys `share` of the part of all keys is done.
     """
 
     rows: pa.Table
     event_time: Ints
     known_at: Ints
     gone: pa.Table
+    share: float = 1.0
 
 
 def parts_of(reader: Reader, view: AnalyzedView) -> int:
@@ -160,7 +161,8 @@ def _lookups(
     # Facts that are not known yet tell which keys may have lost their value.
     bounds = Bounds(None, instant, None, view.view.data_delay)
     rows = last_rows(reader.engine, scan, keys, direct, bounds)
-    for start in range(0, max(1, rows.key.size), PIECE_ROWS):
+    size = max(1, rows.key.size)
+    for start in range(0, size, PIECE_ROWS):
         piece = rows.cut(start, start + PIECE_ROWS)
         instants = np.full(piece.key.size, instant, dtype=np.int64)
         columns = row_values(reader.engine, scan, features, piece.row_id, instants)
@@ -168,7 +170,8 @@ def _lookups(
         values = Values(columns, piece.event_time, piece.known_at, found)
         finished, _ = reader.finish(view.stored_features, values, instants)
         part = _part(view, keys.take(pa.array(piece.key)), replace(values, columns=finished))
-        yield replace(part, gone=keys.take(pa.array(piece.unknown)))
+        behind = min(1.0, (start + PIECE_ROWS) / size)
+        yield replace(part, gone=keys.take(pa.array(piece.unknown)), share=behind)
 
 
 def _part(view: AnalyzedView, keys: pa.Table, values: Values) -> LatestPart:

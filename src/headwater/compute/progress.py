@@ -8,12 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a view's work is: rows done, parts done of all parts."""
+    """How far a view's work is: rows done, parts done of all parts.
+
+    A part that is under way counts as far as it is. Work that follows upon other work has a
+    `step` of its own: its name.
+    """
 
     view: str
     rows: int
-    done: int
+    done: float
     total: int
+    step: str = ""
 
 
 OnProgress = Callable[[Progress], None]

@@ -111,13 +111,14 @@ class SortedLoad:
     def flush(self, on_written: Callable[[list[bytes]], None] | None = None) -> Written:
         """Write what was gathered; `rejected` are positions in the order of adding.
 
-        `on_written` is given all keys, rejected ones too, in lists that go on in order.
+        `on_written` is given all keys, rejected ones too, in lists of which each lies behind the
+        one before.
         """
         total = Written()
         for part in _larger(self._parts()):
             done = self._write(part.keys, part.rows)
             if on_written is not None:
-                on_written(sorted(part.keys))
+                on_written(part.keys)
             total = Written(
                 total.written + done.written,
                 total.unchanged + done.unchanged,

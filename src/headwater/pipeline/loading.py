@@ -15,6 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from headwater.compute.latest import LatestPart
+from headwater.compute.progress import OnProgress, Progress
 from headwater.compute.values import whole
 from headwater.expressions.analyzed import AnalyzedView
 from headwater.offline.layout import TIMESTAMP
@@ -35,7 +36,7 @@ class RunLoad:
 
         with RunLoad(store, project, run, gate, folder) as load:
             load.add(part)
-            load.flush()
+            load.flush(tell)
             load.remove_vanished()
 
     `rows` were given, `written` of them have changed something, `ahead` lie later than the clock.
@@ -92,9 +93,17 @@ class RunLoad:
             for batch in _batches(table):
                 self._vanished.saw(_keys(batch, self._run.view)[0])
 
-    def flush(self) -> None:
-        """Write what was taken."""
-        done = self._values.flush(self._vanished.saw)
+    def flush(self, tell: OnProgress) -> None:
+        """Write what was taken, and tell how far that is."""
+        waiting, gone = self._values.pending, 0
+
+        def wrote(keys: list[bytes]) -> None:
+            nonlocal gone
+            self._vanished.saw(keys)
+            gone += len(keys)
+            tell(Progress(self._run.view.name, gone, gone, waiting, "writing"))
+
+        done = self._values.flush(wrote)
         self._flush_deletes()
         self.written += done.written
         self.ahead += len(done.rejected)

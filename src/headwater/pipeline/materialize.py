@@ -8,9 +8,10 @@ finished.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -82,18 +83,39 @@ class Materializer:
                 f"materialize: 'until' is {from_micros(clock).isoformat()}, which lies in the "
                 "future; the latest values are those of now"
             )
+        tell = on_progress or (lambda _: None)
         targets = self._chosen(names)
-        with ThreadPoolExecutor(max_workers=max(1, min(workers, len(targets)))) as pool:
-            jobs = [pool.submit(self._run, target, clock, on_progress) for target in targets]
-        done = [job.result() for job in jobs]
+        done = self._side_by_side(targets, clock, tell, workers)
         views = {target.view.name for target in targets}
         kept = [target for target in self.warm if target.view.name in views]
-        return [*done, *(self._keep_warm(target, clock, on_progress) for target in kept)]
+        return [*done, *(self._keep_warm(target, clock, tell) for target in kept)]
 
-    def _keep_warm(self, target: Target, clock: int, on_progress: OnProgress | None) -> RunReport:
+    def _side_by_side(
+        self, targets: Sequence[Target], clock: int, tell: OnProgress, workers: int
+    ) -> list[RunReport]:
+        if len(targets) == 1:
+            return [self._run(targets[0], clock, tell)]
+        stopped = threading.Event()
+
+        def tell_or_stop(state: Progress) -> None:
+            if stopped.is_set():
+                raise KeyboardInterrupt
+            tell(state)
+
+        with ThreadPoolExecutor(max_workers=max(1, min(workers, len(targets)))) as pool:
+            jobs = [pool.submit(self._run, target, clock, tell_or_stop) for target in targets]
+            try:
+                wait(jobs)
+            except KeyboardInterrupt:
+                # It reaches this thread only; the others hear of it at their next step.
+                stopped.set()
+                raise
+        return [job.result() for job in jobs]
+
+    def _keep_warm(self, target: Target, clock: int, tell: OnProgress) -> RunReport:
         """Run a revision that nothing reads; what fails in it fails nobody."""
         try:
-            return self._run(target, clock, on_progress)
+            return self._run(target, clock, tell)
         except HeadwaterError as error:
             view = target.view
             reason = f"not kept warm for a rollback: {error}"
@@ -118,7 +140,7 @@ class Materializer:
             raise NotSupportedError(f"feature view '{name}': {reason}")
         return found
 
-    def _run(self, target: Target, clock: int, on_progress: OnProgress | None) -> RunReport:
+    def _run(self, target: Target, clock: int, tell: OnProgress) -> RunReport:
         began = time.monotonic()
         run = self._evaluation(target, clock)
         report = RunReport(run.view.name, run.view.revision, "materialize", tick=run.instant)
@@ -127,7 +149,7 @@ class Materializer:
             return replace(report, skipped=reason)
         known = {"tick": run.instant, "snapshot": run.snapshot}
         with recorded(self.registry, self.project, run.view, "materialize", **known) as note:
-            done = self._parts(target.reader, run, report, on_progress)
+            done = self._parts(target.reader, run, report, tell)
             self.online.publish(self.project, run.view.revision, run.instant)
             note(rows=done.rows, published_at=now_us())
         if run.since is not None:
@@ -160,7 +182,7 @@ class Materializer:
         return None
 
     def _parts(
-        self, reader: Reader, run: Evaluation, report: RunReport, on_progress: OnProgress | None
+        self, reader: Reader, run: Evaluation, report: RunReport, tell: OnProgress
     ) -> RunReport:
         view, total = run.view, latest_parts_of(reader, run.view)
         mark = Mark(self.online, self.project, run, total)
@@ -170,17 +192,17 @@ class Materializer:
             first = mark.done()
             if first:
                 load.add_seen(_all_keys(reader, run))
+            tell(Progress(view.name, 0, first, total))
             for part in range(first, total):
                 found = latest_part(reader, view, run.instant, run.since, (part, total))
                 with gate.part(str(part)):
                     for piece in found:
                         load.add(piece)
+                        tell(Progress(view.name, load.rows, part + piece.share, total))
                     reader.check_sources()
                 if load.is_full or part + 1 == total:
-                    load.flush()
+                    load.flush(tell)
                     mark.set(part + 1)
-                if on_progress is not None:
-                    on_progress(Progress(view.name, load.rows, part + 1, total))
             load.remove_vanished()
         mark.clear()
         timeless = set_aside_timeless(reader, view, self.quarantine)

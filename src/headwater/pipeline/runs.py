@@ -55,7 +55,7 @@ def recorded(
     try:
         yield lambda **fields: found.update(fields)
     except BaseException as error:
-        text = str(error) if isinstance(error, HeadwaterError) else type(error).__name__
+        text = _why(error)
         failed = msgspec.structs.replace(
             run, status="failed", finished_at=now_us(), error=text[:2_000], **found
         )
@@ -63,6 +63,12 @@ def recorded(
         raise
     done = msgspec.structs.replace(run, status="done", finished_at=now_us(), **found)
     registry.put(project, [done, *_cut_short(registry, project, run)])
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "was stopped"
+    return str(error) if isinstance(error, HeadwaterError) else type(error).__name__
 
 
 def _cut_short(registry: Registry, project: str, run: Run) -> list[Run]:

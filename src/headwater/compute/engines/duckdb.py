@@ -70,6 +70,9 @@ def _read(files: Iterable[str], partitions: Mapping[str, str]) -> str:
     return f"read_parquet([{listed}], union_by_name = true{hive})"
 
 
+INTERRUPTED = "Query interrupted"
+
+
 class DuckDBEngine:
     """One DuckDB instance, pinned to UTC, that reads the sources of a project.
 
@@ -154,14 +157,20 @@ class DuckDBEngine:
         with self._cursor(None) as cursor:
             cursor.execute(sql)
 
-    def _cursor(self, tables: Mapping[str, pa.Table] | None) -> duckdb.DuckDBPyConnection:
-        cursor = self._connection.cursor()
-        # Both belong to a cursor: a new one starts with the machine's zone and working folder.
-        cursor.execute("SET TimeZone = 'UTC'")
-        cursor.execute(f"SET file_search_path = {quote_text(str(self.base))}")
-        for name, table in (tables or {}).items():
-            cursor.register(name, table)
-        return cursor
+    @contextmanager
+    def _cursor(self, tables: Mapping[str, pa.Table] | None) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._connection.cursor() as cursor:
+            # Both belong to a cursor: a new one starts with the machine's zone and working folder.
+            cursor.execute("SET TimeZone = 'UTC'")
+            cursor.execute(f"SET file_search_path = {quote_text(str(self.base))}")
+            for name, table in (tables or {}).items():
+                cursor.register(name, table)
+            try:
+                yield cursor
+            except RuntimeError as error:
+                if str(error) == INTERRUPTED:  # what DuckDB makes of a KeyboardInterrupt
+                    raise KeyboardInterrupt from None
+                raise
 
     # --- sources ------------------------------------------------------------------------
 
