@@ -149,8 +149,10 @@ class FeatureStore:
 
     @cached_property
     def _online_reader(self) -> OnlineReader:
+        from headwater.loading import make_importable
         from headwater.serving.reader import OnlineReader
 
+        make_importable(self.settings.root)  # on-demand features may be functions of the project
         return OnlineReader(self.online, self.project)
 
     def copy_registry(self, url: str) -> tuple[CopiedProject, ...]:

@@ -258,7 +258,7 @@ class TestMistakes:
             (
                 {"features": ["age"], "entities": {"user_id": [1, "2"]}},
                 "column 'user_id', row 1: str '2' is not an integer of 64 bits "
-                "(the join key has the type int64)",
+                "(the column has the type int64)",
             ),
             ({"features": ["age"], "entities": {"user_id": [1.0]}}, "row 0: float 1.0 is not"),
             ({"features": ["age"], "entities": {"user_id": [True]}}, "row 0: bool True is not"),

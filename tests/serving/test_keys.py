@@ -87,7 +87,7 @@ def test_values_that_do_not_fit(dtype, given):
         check_column("k", dtype, [None, given])
     message = str(caught.value)
     assert message.startswith(f"column 'k', row 1: {type(given).__name__} ")
-    assert message.endswith(f"(the join key has the type {dtype})")
+    assert message.endswith(f"(the column has the type {dtype})")
 
 
 def test_a_long_value_is_shown_in_part():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -22,17 +22,31 @@ def call(feature: AnalyzedFeature, columns: Mapping[str, pa.Array], rows: int) -
     ref = feature.feature.function
     if ref is None:
         raise ComputeError(f"feature '{feature.name}' has no function")
+    return call_function(ref, Labelled(feature.name, feature.dtype), columns, rows)
+
+
+class Labelled(NamedTuple):
+    """The name and type of what a function computes."""
+
+    name: str
+    dtype: str
+
+
+def call_function(
+    ref: FunctionRef, wanted: Labelled, columns: Mapping[str, pa.Array], rows: int
+) -> pa.Array:
+    """`call` for a function by its reference, where there is no analysed feature."""
     if rows == 0:
-        return pa.array([], conform(pa.nulls(0), feature.dtype, feature.name).type)
+        return pa.array([], conform(pa.nulls(0), wanted.dtype, wanted.name).type)
     function = ref.load()
     table = pa.table({name: columns[name] for name in ref.inputs})
-    value = _to_arrow(_guarded(feature.name, function, _frame(table, ref)), feature.name)
+    value = _to_arrow(_guarded(wanted.name, function, _frame(table, ref)), wanted.name)
     if len(value) != rows:
         raise ComputeError(
-            f"feature '{feature.name}': function '{ref.path}' gave {len(value)} values for "
+            f"feature '{wanted.name}': function '{ref.path}' gave {len(value)} values for "
             f"{rows} rows"
         )
-    return conform(value, feature.dtype, feature.name)
+    return conform(value, wanted.dtype, wanted.name)
 
 
 def _guarded(name: str, function: FeatureFunction, frame: Any) -> Any:

@@ -54,6 +54,7 @@ def compute_historical(
     chosen = options or Options()
     spine = read_spine(given, chosen.timestamp, engine)
     check_outputs(spine, requests)
+    given = _given(spine, requests)
     readers: dict[int, Reader] = {}
     columns: dict[str, pa.Array] = {}
     groups = _grouped(requests)
@@ -61,7 +62,11 @@ def compute_historical(
         project = members[0].project
         if number not in readers:
             readers[number] = Reader(
-                engine, project, knowledge=chosen.knowledge, part_rows=chosen.part_rows
+                engine,
+                project,
+                knowledge=chosen.knowledge,
+                part_rows=chosen.part_rows,
+                given=given,
             )
         reader, view = readers[number], project.views[name]
         keys = spine.keys(view.join_keys, dict(pairs))
@@ -77,6 +82,21 @@ def compute_historical(
     for request in requests:
         table = table.append_column(request.output, columns[request.output])
     return table
+
+
+def _given(spine: Spine, requests: Sequence[Request]) -> dict[str, pa.Array]:
+    """The values that on-demand features take from the spine, in the types that they declare."""
+    types: dict[str, tuple[str, str]] = {}
+    for request in requests:
+        feature = request.project.views[request.view].feature(request.feature)
+        for name, dtype in feature.request.items():
+            known, other = types.setdefault(name, (dtype, request.feature))
+            if known != dtype:
+                raise SpineError(
+                    f"spine: column '{name}' is to be {known} for feature '{other}' and {dtype} "
+                    f"for '{request.feature}'; ask for them in two training sets"
+                )
+    return {name: spine.given(name, dtype, feature) for name, (dtype, feature) in types.items()}
 
 
 def check_outputs(spine: Spine, requests: Sequence[Request]) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from headwater.compute.drift import check_columns
 from headwater.compute.engines.duckdb import DuckDBEngine, Scan
+from headwater.compute.functions import call
 from headwater.compute.kernels.rows import Queries
 from headwater.compute.keys import EncodedKeys, encode_keys
 from headwater.compute.lookup import lookup_values
@@ -32,7 +33,8 @@ class Reader:
     """Reads features of a project at (key, time), each source as of one scan.
 
     `knowledge=False` switches C3 off: every row counts as known at its event time. One that is
-    `telling` says of each value why it is null and how old it is.
+    `telling` says of each value why it is null and how old it is. `given` holds the values that
+    on-demand features take from a request, row by row of what is read.
     """
 
     engine: DuckDBEngine
@@ -40,6 +42,7 @@ class Reader:
     knowledge: bool = True
     part_rows: int = PART_ROWS
     telling: bool = False
+    given: Keys = field(default_factory=dict)
     _scans: dict[str, Scan] = field(default_factory=dict)
 
     def scan(self, source: Source) -> Scan:
@@ -97,7 +100,7 @@ class Reader:
 
         The keys are one part of all keys, so they are not split again.
         """
-        features = [f for f in view.stored_features if f.kind != "derived"]
+        features = [f for f in view.stored_features if not f.reads_features]
         values = self.at(view, features, keys, instants, live=True, parts=1)
         columns, _ = self.finish(view.stored_features, values, instants)
         return Values(columns, values.event_time, values.known_at, values.found)
@@ -112,15 +115,25 @@ class Reader:
         done = dict(values.columns)
         for feature in features:
             name = feature.name
-            if feature.kind == "derived" and feature.tree is not None:
-                inputs = {read: done[read] for read in feature.inputs}
-                tree = {name: feature.tree}
-                found = evaluate(self.engine, tree, inputs, instants.size, as_of=instants)[name]
+            if feature.reads_features:
+                known = {**self.given, **done}
+                inputs = {read: known[read] for read in feature.arguments}
+                found = self._computed(feature, inputs, instants)
             else:
                 found = values.columns[name]
             plain[name] = conform(found, feature.dtype, name)
             done[name] = _defaulted(plain[name], feature)
         return plain, done
+
+    def _computed(
+        self, feature: AnalyzedFeature, inputs: Mapping[str, pa.Array], instants: Ints
+    ) -> pa.Array:
+        """The values of a feature that reads features, before its default."""
+        if feature.tree is None:
+            return call(feature, inputs, instants.size)
+        tree = {feature.name: feature.tree}
+        found = evaluate(self.engine, tree, inputs, instants.size, as_of=instants)
+        return found[feature.name]
 
     def at(
         self,
@@ -158,7 +171,7 @@ class Reader:
     def _source_view(
         self, view: AnalyzedView, wanted: Sequence[AnalyzedFeature], keys: Keys, instants: Ints
     ) -> Values:
-        features = [f for f in wanted if f.kind != "derived"]
+        features = [f for f in wanted if not f.reads_features]
         encoded = encode_keys({n: pa.chunked_array([c]) for n, c in keys.items()}, instants.size)
         if view.view.ticks is None:
             return self.at(view, features, encoded, instants)

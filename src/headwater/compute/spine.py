@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import DuckDBEngine, first_line
+from headwater.compute.values import whole
 from headwater.definitions.ticks import DAY
-from headwater.definitions.types import INTEGERS, from_arrow, to_arrow
+from headwater.definitions.types import INTEGERS, NUMBERS, from_arrow, to_arrow
 from headwater.errors import SpineError, near_miss
 
 _BEFORE = r"(--[^\n]*\n|/\*.*?\*/|[\s(])*"
@@ -65,6 +66,36 @@ class Spine:
             return pc.cast(values, to_arrow(dtype))
         except pa.ArrowInvalid as error:
             raise SpineError(f"spine: column '{column}': {first_line(error)}") from None
+
+    def given(self, name: str, dtype: str, feature: str) -> pa.Array:
+        """The column of a value that an on-demand feature takes from a request, in its type.
+
+        Raises SpineError for a column that is missing or of another type.
+        """
+        if name not in self.table.column_names:
+            hint = near_miss(name, self.table.column_names)
+            raise SpineError(
+                f"spine: no column '{name}' ({dtype}), a request value of feature '{feature}'"
+                f"{hint} (columns: {', '.join(self.table.column_names)})"
+            )
+        values = whole(self.table[name])
+        found = from_arrow(values.type)
+        if pa.types.is_null(values.type):
+            return pa.nulls(self.rows, to_arrow(dtype))
+        if found != dtype and not (found in NUMBERS and dtype in NUMBERS):
+            raise SpineError(
+                f"spine: column '{name}' is {values.type}; feature '{feature}' takes a {dtype}; "
+                "cast the column"
+            )
+        try:
+            fitting = pc.cast(values, to_arrow(dtype))
+        except pa.ArrowInvalid as error:
+            raise SpineError(
+                f"spine: column '{name}' does not fit {dtype}: {first_line(error)}"
+            ) from None
+        if dtype == "float32" and pc.sum(pc.is_inf(fitting)) != pc.sum(pc.is_inf(values)):
+            raise SpineError(f"spine: column '{name}' holds numbers too great for float32")
+        return fitting
 
     def _integral(self, values: pa.ChunkedArray, column: str, dtype: str) -> pa.Array:
         """Pandas turns an integer column with nulls into floats: take it back where it is exact."""

@@ -65,7 +65,7 @@ def of_derived(
     """`known`, and what is told of the derived ones among the features, each after its inputs."""
     found = dict(known)
     for feature in features:
-        if feature.kind == "derived":
+        if feature.reads_features:
             inputs = [found[name] for name in feature.inputs]
             found[feature.name] = of_inputs(columns[feature.name], inputs)
     return found

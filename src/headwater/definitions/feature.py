@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -17,6 +17,7 @@ from headwater.definitions.base import (
     fields_of,
     listed,
     plain,
+    shown,
 )
 from headwater.definitions.durations import format_duration, parse_duration
 from headwater.definitions.functions import FeatureFunction, FunctionRef
@@ -38,6 +39,16 @@ Window = Annotated[
 ]
 
 
+def _request(value: Any) -> Any:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(  # noqa: TRY004 - Pydantic reads ValueError alone
+            f"give request values with their types, as {{'hour': 'int64'}}; got {shown(value)}"
+        )
+    return value
+
+
 FeatureType = Literal[
     "technical_indicator", "fundamental", "sentiment", "macro_economic", "derived", "raw"
 ]
@@ -53,6 +64,10 @@ class Feature(Definition):
     `tail_hop` rounds its left edge down. `rows=n` makes it a function of a row and the n - 1 rows
     before it; fewer give null, unless `min_rows` says otherwise. With neither it is the latest
     row's value, or an expression over other features. `default` replaces a missing value.
+
+    `request` makes it an on-demand feature, an expression over other features and over values
+    that come with each request, here with their types: `request={"hour": "int64"}`. In a training
+    set they are columns of the spine.
 
     `feature_type`, `value_kind`, `data_source` and `computation_logic` describe it for those who
     look for features; `upstream_features` names what it depends on beside what it reads.
@@ -70,6 +85,7 @@ class Feature(Definition):
     rows: Count | None = Field(default=None, le=100_000)
     min_rows: Count | None = None
     default: Annotated[Any, BeforeValidator(plain)] = None
+    request: Annotated[dict[Name, DType], BeforeValidator(_request)] = Field(default_factory=dict)
     dtype: DType | None = None
     description: str = ""
     owner: str | None = None
@@ -99,6 +115,7 @@ class Feature(Definition):
             rows: int | None = None,
             min_rows: int | None = None,
             default: Any = None,
+            request: Mapping[str, str] | None = None,
             dtype: str | None = None,
             description: str = "",
             owner: str | None = None,
@@ -138,6 +155,13 @@ class Feature(Definition):
     def _consistent(self) -> Self:
         if self.expression is not None and self.function is not None:
             raise ValueError("give 'expression' or 'function', not both")
+        for frame in ("window", "rows"):
+            if self.request and getattr(self, frame) is not None:
+                raise ValueError(
+                    f"'request' and '{frame}' exclude each other: values of a request have no "
+                    f"history; give the feature with '{frame}' a name, and read it in another "
+                    "feature that has 'request'"
+                )
         if self.window is not None and self.rows is not None:
             raise ValueError("'window' and 'rows' exclude each other; a feature has one frame")
         for field in ("tail_hop", "offset"):

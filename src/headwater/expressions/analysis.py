@@ -17,6 +17,7 @@ from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, Ana
 from headwater.expressions.drafts import Draft, Schema, check_source, hint
 from headwater.expressions.hashes import revision
 from headwater.expressions.kinds import analyze_feature
+from headwater.expressions.on_demand import refuse_shadowing
 from headwater.expressions.walk import columns_of
 
 
@@ -51,6 +52,7 @@ def _view_order(drafts: Mapping[str, Draft], owners: Mapping[str, str]) -> list[
     for draft in drafts.values():
         for feature in draft.view.features:
             reads = draft.reads(feature)
+            refuse_shadowing(draft, feature, owners)
             for name in reads:
                 if name not in owners or (name == feature.name and draft.source is not None):
                     raise _unknown(draft, feature.name, name, owners)
@@ -86,7 +88,8 @@ def _view_order(drafts: Mapping[str, Draft], owners: Mapping[str, str]) -> list[
 
 
 def _unknown(draft: Draft, feature: str, name: str, owners: Mapping[str, str]) -> DefinitionError:
-    places = [*draft.schema, *(owner for owner in owners if owner != feature)]
+    request = draft.view.feature(feature).request
+    places = [*draft.schema, *request, *(owner for owner in owners if owner != feature)]
     if draft.source is not None:
         other = "another feature" if name == feature else "a feature"
         what = f"no column '{name}' in source '{draft.source.name}', nor {other} of that name"
@@ -148,7 +151,7 @@ def _check_derived_view(
             f"feature view '{view.name}': field 'ttl': bounds the age of source rows; set it on "
             "the views that this one reads"
         )
-    if not inputs:
+    if not inputs and not any(feature.request for feature in view.features):
         raise DefinitionError(
             f"feature view '{view.name}': has neither 'source' nor features of other views to "
             "compute from; give 'source'"

@@ -13,7 +13,7 @@ from headwater.definitions.source import Source
 from headwater.definitions.view import FeatureView
 from headwater.expressions.tree import Node
 
-Kind = Literal["lookup", "windowed", "sequence", "derived"]
+Kind = Literal["lookup", "windowed", "sequence", "derived", "on_demand"]
 
 
 def status_of(feature: str) -> str:
@@ -34,7 +34,8 @@ class AnalyzedFeature:
     own view or of others); `data_hash` covers what defines its values, `serving_hash` also what
     defines how they are served (ttl, default). `tree` is None where a Python function computes it.
     `on_read` marks a derived feature that can't stand in a stored row: it depends on the time of
-    reading, or has a value even where there is no row.
+    reading, or has a value even where there is no row. `request` holds the values, name to type,
+    that must come with a request, for the feature itself or for what it reads.
     """
 
     feature: Feature
@@ -47,10 +48,21 @@ class AnalyzedFeature:
     data_hash: str
     serving_hash: str
     on_read: bool = False
+    request: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return self.feature.name
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether it is computed from values of features, and not from rows of a source."""
+        return self.kind in ("derived", "on_demand")
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What a feature that reads features is computed from, values of the request last."""
+        return (*self.inputs, *self.feature.request)
 
 
 @dataclass(frozen=True)

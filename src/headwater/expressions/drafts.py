@@ -88,7 +88,8 @@ class Draft:
         else:
             tree = self.trees[feature.name]
             names = columns_of(tree) if tree is not None else ()
-        return tuple(name for name in names if name not in self.schema)
+        known = {*self.schema, *feature.request}
+        return tuple(name for name in names if name not in known)
 
 
 def _tree(view: FeatureView, feature: Feature) -> Node | None:

@@ -68,8 +68,10 @@ def data_hash(draft: Draft, content: Content) -> str:
     """Covers all that defines a feature's values, and nothing that does not."""
     feature, tree = content.feature, content.tree
     own = {f.name for f in draft.view.features}
+    request = {"request": sorted(feature.request.items())} if feature.request else {}
     return _digest(
         {
+            **request,
             "view": _view_content(draft),
             "kind": content.kind,
             "dtype": content.dtype,

@@ -15,6 +15,7 @@ from headwater.expressions.closures import compile_row
 from headwater.expressions.drafts import Draft, hint
 from headwater.expressions.functions import Row
 from headwater.expressions.hashes import Content, data_hash, serving_hash
+from headwater.expressions.on_demand import check_request, needed_request
 from headwater.expressions.printing import duckdb_type
 from headwater.expressions.tree import Aggregate, Cast, Column, Literal, Node
 from headwater.expressions.types import resolve, type_of
@@ -37,20 +38,25 @@ def analyze_feature(
     tree = draft.trees[feature.name]
     if tree is not None and _is_row_level(draft, feature, tree):
         tree = _inline(draft, tree, known)
+    if feature.request:
+        check_request(draft, feature)
     kind = _kind(draft, feature, tree)
-    dtype = _dtype(draft, feature, tree, known)
+    types = {**{name: f.dtype for name, f in known.items()}, **draft.schema, **feature.request}
+    dtype = _dtype(draft, feature, tree, types)
     if tree is not None:
         where = draft.where(feature.name)
-        types = _types(draft, known)
         tree, found = resolve(tree, types, where)
         if found != dtype:
             tree, _ = resolve(Cast(tree, dtype), types, where)
     names = feature.function.inputs if feature.function is not None else ()
     names = columns_of(tree) if tree is not None else names
     columns = tuple(name for name in names if name in draft.schema)
-    inputs = tuple(name for name in names if name not in draft.schema)
+    inputs = tuple(n for n in names if n not in draft.schema and n not in feature.request)
     _check_default(draft, feature, dtype)
     read = tuple(known[name] for name in inputs)
+    request = needed_request(draft, feature, read)
+    if request:
+        kind = "on_demand"
     values = data_hash(draft, Content(feature, kind, dtype, tree, read))
     return AnalyzedFeature(
         feature=feature,
@@ -63,6 +69,7 @@ def analyze_feature(
         data_hash=values,
         serving_hash=serving_hash(draft, feature, values),
         on_read=_on_read(draft, kind, tree, read),
+        request=request,
     )
 
 
@@ -128,10 +135,17 @@ def _split(draft: Draft, names: Iterable[str]) -> tuple[list[str], list[str]]:
 def _function(draft: Draft, feature: Feature) -> Kind:
     assert feature.function is not None  # noqa: S101
     if draft.source is None:
-        raise DefinitionError(
-            f"{draft.where(feature.name)}: a Python function computes from the rows of a source; "
-            f"view '{draft.view.name}' has none"
-        )
+        if feature.function.mode != "row":
+            raise DefinitionError(
+                f"{draft.where(feature.name, 'function')}: reads features, which have no rows "
+                "before them; declare it with mode='row'"
+            )
+        if draft.view.ticks is not None:
+            raise DefinitionError(
+                f"{draft.where(feature.name, 'function')}: a function that reads features is "
+                "called when they are read; put it into a view without 'update_frequency'"
+            )
+        return "derived"
     _, outside = _split(draft, feature.function.inputs)
     if outside:
         raise DefinitionError(
@@ -236,18 +250,12 @@ def _without_aggregates(tree: Node) -> Node:
     return replace(tree, lambda n: Literal(None, "null") if isinstance(n, Aggregate) else None)
 
 
-def _types(draft: Draft, known: Mapping[str, AnalyzedFeature]) -> dict[str, str]:
-    return {**{name: f.dtype for name, f in known.items()}, **draft.schema}
-
-
-def _dtype(
-    draft: Draft, feature: Feature, tree: Node | None, known: Mapping[str, AnalyzedFeature]
-) -> str:
+def _dtype(draft: Draft, feature: Feature, tree: Node | None, types: Mapping[str, str]) -> str:
     if tree is None:
         assert feature.function is not None  # noqa: S101
         found = feature.function.output
     else:
-        found = type_of(tree, _types(draft, known), draft.where(feature.name))
+        found = type_of(tree, types, draft.where(feature.name))
     if feature.dtype is None:
         if found == "null":
             raise DefinitionError(

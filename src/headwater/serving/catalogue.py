@@ -95,18 +95,24 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Derived(msgspec.Struct, frozen=True, omit_defaults=True, tag="derived"):
-    """A feature version that is computed when it is read, from other features.
+    """A feature version that is computed when it is read, from other features: by a checked
+    expression, or by a Python function of the project, here by its import path and hash.
 
     `join_keys` are those of its view's entity: where a part is null, so is the value. Of a `ticked`
-    view `as_of()` is the published tick, not the time of reading.
+    view `as_of()` is the published tick, not the time of reading. `request` names the values that
+    it takes from the request itself, and their types. `arguments` are the types of all that a
+    function takes, in their order.
     """
 
-    tree: Node
+    tree: Node | None
     inputs: tuple[Input, ...]
     dtype: str
     default: Any = None
     join_keys: tuple[tuple[str, str], ...] = ()
     ticked: bool = False
+    request: tuple[tuple[str, str], ...] = ()
+    function: dict[str, Any] | None = None
+    arguments: dict[str, str] = {}
 
 
 class Feature(msgspec.Struct, frozen=True):

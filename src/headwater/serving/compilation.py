@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
-from headwater.errors import ExpressionError, RequestError, StoreError
-from headwater.expressions.closures import compile_row
-from headwater.expressions.walk import uses
+from headwater.errors import RequestError
 from headwater.online.codec import Layout
 from headwater.serving.catalogue import Catalogue, Derived, Reference, Stored
+from headwater.serving.computations import computation
 from headwater.serving.hints import hint_for, shown
 from headwater.serving.nothing import revived, sayer
 from headwater.serving.plan import (
     DerivedCell,
+    GivenColumn,
     Group,
     KeyColumns,
     Output,
@@ -25,10 +25,7 @@ from headwater.serving.plan import (
 )
 
 _NUMBERS = ("bool", "int32", "int64", "float32", "float64")
-_AS_OF = "as_of()"
 _T = TypeVar("_T")
-
-Closure = Callable[[Sequence[Any]], Any]
 
 
 class Indexes:
@@ -51,25 +48,12 @@ class Indexes:
             for column in revision.columns
             if column.nothing is not None
         }
-        self.closures = {
-            (name, version): _closure(f"{name}@{version}", made)
+        self.computations = {
+            (name, version): computation(f"{name}@{version}", made)
             for name, feature in catalogue.features.items()
             for version, made in feature.versions.items()
             if isinstance(made, Derived)
         }
-
-
-def _closure(label: str, made: Derived) -> tuple[Closure, bool]:
-    """The compiled expression, and whether it takes t after its inputs."""
-    takes_t = uses(made.tree, "as_of")
-    names = [item.name for item in made.inputs] + [_AS_OF] * takes_t
-    try:
-        return compile_row(made.tree, names), takes_t
-    except (ExpressionError, KeyError, RecursionError) as error:
-        raise StoreError(
-            f"the serving catalogue holds an expression of feature '{label}' that this Headwater "
-            f"can't compile: {type(error).__name__} {error}"
-        ) from error
 
 
 class _Found(NamedTuple):
@@ -97,6 +81,7 @@ class Compilation:
     def __init__(self, indexes: Indexes) -> None:
         self._indexes = indexes
         self._keys: dict[KeyColumns, int] = {}
+        self._given: dict[str, GivenColumn] = {}
         self._reads: dict[tuple[str, int], int] = {}
         self._ticks_of: dict[str, int] = {}
         self._ages: dict[_Age, list[int]] = {}
@@ -137,6 +122,7 @@ class Compilation:
         groups = tuple(self._group(age, places) for age, places in self._ages.items())
         return Plan(
             keys=tuple(self._keys),
+            given=tuple(self._given.values()),
             reads=tuple(
                 Read(revision, self._indexes.layouts[revision], keys)
                 for revision, keys in self._reads
@@ -172,11 +158,18 @@ class Compilation:
 
     def _columns(self) -> dict[str, str]:
         """The columns that the request must give, and their types."""
-        return {
+        columns = {
             name: dtype
             for keys in self._keys
             for name, dtype in zip(keys.names, keys.dtypes, strict=True)
         }
+        for name, dtype, feature in self._given.values():
+            if columns.setdefault(name, dtype) != dtype:
+                raise RequestError(
+                    f"column '{name}' is a join key ({columns[name]}) and a request value "
+                    f"({dtype}) of feature '{feature}'; read the key from a column of another name"
+                )
+        return columns
 
     def _views(self, outputs: tuple[Output, ...]) -> tuple[tuple[str, int, str], ...]:
         used = dict.fromkeys(revision for output in outputs for revision in output.revisions)
@@ -231,13 +224,14 @@ class Compilation:
         keys = dict.fromkeys(key for found in inputs for key in found.keys)
         if made.join_keys:
             keys[self._key(made.join_keys, mapping)] = None
-        run, takes_t = self._indexes.closures[name, version]
+        run, takes_t = self._indexes.computations[name, version]
         revisions = tuple(dict.fromkeys(r for found in inputs for r in found.revisions))
         # a view with a source reads its own features only: their tick is its own
         is_ticked = takes_t and made.ticked and bool(revisions)
         cell = DerivedCell(
             run=run,
             inputs=tuple(found.cell for found in inputs),
+            given=tuple(self._take(name, *item) for item in made.request),
             keys=tuple(keys),
             takes_t=takes_t,
             default=revived(made.default, made.dtype),
@@ -252,6 +246,16 @@ class Compilation:
             tuple(keys),
             frozenset(key for key, _ in made.join_keys).union(*(f.join_keys for f in inputs)),
         )
+
+    def _take(self, feature: str, name: str, dtype: str) -> int:
+        """The place of a column of the request that a feature's expression reads."""
+        known = self._given.setdefault(name, GivenColumn(name, dtype, feature))
+        if known.dtype != dtype:
+            raise RequestError(
+                f"column '{name}' is to be {known.dtype} for feature '{known.feature}' and {dtype} "
+                f"for '{feature}'; ask for them in two requests"
+            )
+        return list(self._given).index(name)
 
     def _key(self, join_keys: tuple[tuple[str, str], ...], mapping: dict[str, str]) -> int:
         names = tuple(mapping.get(name, name) for name, _ in join_keys)

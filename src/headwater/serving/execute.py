@@ -18,7 +18,7 @@ from headwater.errors import ComputeError, RequestError
 from headwater.online.codec import Layout, from_micros
 from headwater.online.store import Reads, Rows, Ticks
 from headwater.serving.hints import shown
-from headwater.serving.keys import Keys, keys_of
+from headwater.serving.keys import Keys, check_column, keys_of
 from headwater.serving.nothing import NOTHING
 from headwater.serving.plan import DerivedCell, Group, Plan, StoredCell
 from headwater.serving.statuses import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT, why_null
@@ -40,8 +40,14 @@ _Aged = tuple[list[tuple[Any, ...]], Times, Statuses, Sequence[int]]
 """A frame at t, for values of one kind and ttl: columns, times, statuses, places to fill in."""
 
 
-def prepare(plan: Plan, columns: Mapping[str, Sequence[Any]], count: int) -> list[Keys]:
-    """The keys of `count` rows, one `Keys` per `plan.keys`.
+Given = Sequence[Sequence[Any]]
+"""The values that come with a request, one column per `plan.given`."""
+
+
+def prepare(
+    plan: Plan, columns: Mapping[str, Sequence[Any]], count: int
+) -> tuple[list[Keys], Given]:
+    """The keys of `count` rows, one `Keys` per `plan.keys`, and what the request gives beside.
 
     Raises RequestError that names the column that is missing, doesn't fit, or has the name of an
     output.
@@ -58,7 +64,19 @@ def prepare(plan: Plan, columns: Mapping[str, Sequence[Any]], count: int) -> lis
             prepared.append(keys_of(key, columns, count))
         except KeyError as error:
             raise _missing_column(plan, str(error.args[0]), columns) from None
-    return prepared
+    return prepared, _given(plan, columns) if plan.given else ()
+
+
+def _given(plan: Plan, columns: Mapping[str, Sequence[Any]]) -> Given:
+    found = []
+    for name, dtype, feature in plan.given:
+        if name not in columns:
+            raise RequestError(
+                f"column '{name}' ({dtype}), a request value of feature '{feature}', is missing "
+                f"({_those_given(columns)})"
+            )
+        found.append(check_column(name, dtype, columns[name]))
+    return found
 
 
 def reads(plan: Plan, keys: Sequence[Keys]) -> Reads:
@@ -67,7 +85,11 @@ def reads(plan: Plan, keys: Sequence[Keys]) -> Reads:
 
 
 def execute(
-    plan: Plan, keys: Sequence[Keys], found: tuple[Rows, Ticks], count: int, now: int
+    plan: Plan,
+    prepared: tuple[Sequence[Keys], Given],
+    found: tuple[Rows, Ticks],
+    count: int,
+    now: int,
 ) -> list[Cell]:
     """The cells of a plan's outputs for `count` rows at `now` (microseconds).
 
@@ -75,6 +97,7 @@ def execute(
     ComputeError where a derived feature can't be computed.
     """
     rows, ticks = found
+    keys, given = prepared
     frames: list[_Frame] = []
     for read, raw in zip(plan.reads, rows):  # noqa: B905 (on the hot path)
         frames.append(_frame(read.layout, keys[read.keys], raw))
@@ -97,8 +120,9 @@ def execute(
         for derived in plan.derived:
             nulls = {row for key in derived.keys for row in keys[key].nulls}
             inputs = [cells[place] for place in derived.inputs]
+            asked = [given[place] for place in derived.given]
             t = now if derived.tick is None else ticks[derived.tick]
-            cells.append(_derived(derived, inputs, nulls, count, t))
+            cells.append(_derived(derived, inputs, asked, nulls, count, t))
     return cells if plan.answered is None else [cells[place] for place in plan.answered]
 
 
@@ -135,11 +159,15 @@ def _all_settled(stored: Sequence[StoredCell], cells: list[Cell], count: int) ->
 def _missing_column(plan: Plan, name: str, columns: Mapping[str, Any]) -> RequestError:
     needing = {place for place, key in enumerate(plan.keys) if name in key.names}
     feature = next(o.feature for o in plan.outputs if needing.intersection(o.keys))
-    given = ", ".join(f"'{shown(column)}'" for column in list(columns)[:_NAMED]) or "none"
     return RequestError(
         f"column '{name}' ({plan.columns[name]}), a join key of feature '{feature}', is missing "
-        f"(columns given: {given})"
+        f"({_those_given(columns)})"
     )
+
+
+def _those_given(columns: Mapping[str, Any]) -> str:
+    given = ", ".join(f"'{shown(column)}'" for column in list(columns)[:_NAMED])
+    return f"columns given: {given or 'none'}"
 
 
 def _frame(layout: Layout, keys: Keys, raw: Sequence[bytes | None]) -> _Frame:
@@ -262,18 +290,22 @@ def _copied(default: Any) -> Any:
     return default.copy() if isinstance(default, list) else default
 
 
-def _derived(
-    cell: DerivedCell, inputs: Sequence[Cell], nulls: Collection[int], count: int, at: int | None
+def _derived(  # noqa: PLR0917 (on the hot path)
+    cell: DerivedCell,
+    inputs: Sequence[Cell],
+    given: Given,
+    nulls: Collection[int],
+    count: int,
+    at: int | None,
 ) -> Cell:
     t = None if at is None else from_micros(at)
     if t is None:
         nulls = range(count)  # before the first tick nothing is known
-    columns: list[Sequence[Any]] = [values for values, _, _ in inputs]
+    columns: list[Sequence[Any]] = [*(values for values, _, _ in inputs), *given]
     if cell.takes_t:
         columns.append([t] * count)
-    rows = list(zip(*columns, strict=True)) if columns else [()] * count
     try:
-        values = [None if place in nulls else cell.run(row) for place, row in enumerate(rows)]
+        values = cell.run(columns, count, nulls)
     except ComputeError as error:
         raise ComputeError(f"feature '{cell.label}' can't be computed: {error}") from error
     times = _oldest([times for _, _, times in inputs], count, t)

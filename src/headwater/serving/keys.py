@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import math
 import operator
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from headwater.definitions.types import element, is_list
 from headwater.errors import RequestError
 from headwater.online.keys import encode_key
 from headwater.serving.plan import KeyColumns
@@ -21,7 +24,13 @@ NO_PARTS = encode_key(())
 _encode = msgspec.msgpack.Encoder().encode
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _NO_INTEGER = (1, 0)
-_EXACT: dict[str, set[type]] = {"int32": {int}, "int64": {int}, "string": {str}, "bool": {bool}}
+_EXACT: dict[str, set[type]] = {
+    "int32": {int},
+    "int64": {int},
+    "float64": {float},
+    "string": {str},
+    "bool": {bool},
+}
 """The types of a column that needs no conversion."""
 _WANTED = {
     "bool": "true or false",
@@ -31,7 +40,11 @@ _WANTED = {
     "bytes": "bytes, in JSON as base64 text",
     "timestamp": "a timestamp, in JSON as RFC 3339 text or seconds since the epoch",
     "date": "a date, in JSON as text like 2026-01-31",
+    "float32": "a number",
+    "float64": "a number",
 }
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+"""As answers write what JSON has no number for."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -109,13 +122,13 @@ def _distinct(keys: Sequence[bytes | None]) -> Keys:
 
 
 def check_column(name: str, dtype: str, values: Sequence[Any]) -> Sequence[Any]:
-    """The parts of a key in the form that the row codec takes; null is None.
+    """A column of a request in the form that the row codec and closures take; null is None.
 
     Raises RequestError that names the column, the row and the type.
     """
     if _is_exact(dtype, values):
         return values
-    convert = _CONVERT[dtype]
+    convert = _to_list if is_list(dtype) else _CONVERT[dtype]
     return [_convert(name, dtype, row, value, convert) for row, value in enumerate(values)]
 
 
@@ -134,11 +147,15 @@ def _convert(
         return None
     try:
         return convert(value, dtype)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, KeyError):
         raise RequestError(
-            f"column '{name}', row {row}: {_shown(value)} is not {_WANTED[dtype]} "
-            f"(the join key has the type {dtype})"
+            f"column '{name}', row {row}: {_shown(value)} is not {_wanted(dtype)} "
+            f"(the column has the type {dtype})"
         ) from None
+
+
+def _wanted(dtype: str) -> str:
+    return f"a list, each item {_WANTED[element(dtype)]}" if is_list(dtype) else _WANTED[dtype]
 
 
 def _shown(value: Any) -> str:
@@ -161,6 +178,29 @@ def _to_int(value: Any, dtype: str) -> int:
     if not low <= number <= high:
         raise OverflowError
     return number
+
+
+def _to_float(value: Any, dtype: str) -> float:
+    if isinstance(value, str):
+        number = _NOT_FINITE[value]
+    elif isinstance(value, bool):
+        raise TypeError
+    else:
+        number = float(value)
+        if not isinstance(value, float) and number != value:
+            raise ValueError  # an integer that no float is equal to
+    if dtype == "float64" or not math.isfinite(number):
+        return number
+    return float(struct.unpack("<f", struct.pack("<f", number))[0])
+
+
+def _to_list(value: Any, dtype: str) -> list[Any]:
+    given = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(given, list | tuple):
+        raise TypeError
+    inner = element(dtype)
+    convert = _CONVERT[inner]
+    return [None if item is None else convert(item, inner) for item in given]
 
 
 def _to_text(value: Any, _: str) -> str:
@@ -204,6 +244,8 @@ _CONVERT: dict[str, Callable[[Any, str], Any]] = {
     "bool": _to_bool,
     "int32": _to_int,
     "int64": _to_int,
+    "float32": _to_float,
+    "float64": _to_float,
     "string": _to_text,
     "bytes": _to_bytes,
     "timestamp": _to_timestamp,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from headwater.online.codec import Layout
@@ -67,15 +67,25 @@ class Group(NamedTuple):
     told: bool = False
 
 
+class GivenColumn(NamedTuple):
+    """A column of the request that holds values for a feature, which names it in errors."""
+
+    name: str
+    dtype: str
+    feature: str
+
+
 class DerivedCell(NamedTuple):
-    """Values computed from other cells; `run` takes one row's inputs, and t last if `takes_t`.
+    """Values computed from other cells; `run` takes columns of inputs, then of what the request
+    gives (places in `Plan.given`), and t last if `takes_t`.
 
     t is the time of reading, or the tick of the revision at the place `tick` in `Plan.ticks_of`.
     Where one of `keys` (places in `Plan.keys`) has a null part, there is no value.
     """
 
-    run: Callable[[Sequence[Any]], Any]
+    run: Callable[[Sequence[Sequence[Any]], int, Collection[int]], list[Any]]
     inputs: tuple[int, ...]
+    given: tuple[int, ...]
     keys: tuple[int, ...]
     takes_t: bool
     default: Any
@@ -98,7 +108,8 @@ class Output(NamedTuple):
 
 class Plan(NamedTuple):
     """A compiled request. The cells of the groups come first, then each derived one after its
-    inputs; a place of a cell is one in this order.
+    inputs; a place of a cell is one in this order. `given` are the columns of the request that
+    expressions read.
 
     `stored` are the cells of all groups, `answered` those of the outputs, None where these are all
     cells in their order; `columns` the columns that the request must give, and their types;
@@ -108,6 +119,7 @@ class Plan(NamedTuple):
     """
 
     keys: tuple[KeyColumns, ...]
+    given: tuple[GivenColumn, ...]
     reads: tuple[Read, ...]
     ticks_of: tuple[str, ...]
     groups: tuple[Group, ...]

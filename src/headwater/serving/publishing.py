@@ -92,7 +92,8 @@ class _Builder:
         feature = home.feature(entry.column)
         version = self._contents.version(entry)
         default = stored_value(version.definition.get("default"))
-        if feature.tree is not None and (feature.on_read or not home.stored):
+        if feature.reads_features and (feature.on_read or not home.stored):
+            function = feature.feature.function
             inputs = tuple(self._input(name, entry.revision) for name in feature.inputs)
             return Derived(
                 tree=feature.tree,
@@ -101,6 +102,9 @@ class _Builder:
                 default=default,
                 join_keys=tuple(home.join_keys.items()),
                 ticked=home.view.ticks is not None,
+                request=tuple(feature.feature.request.items()),
+                function=None if function is None else function.to_dict(),
+                arguments={} if function is None else self._arguments(feature, entry.revision),
             )
         revision = entry.revision
         if not self._contents.filled(revision):
@@ -122,6 +126,11 @@ class _Builder:
         own = self._head.features[name].versions
         version = next((v for v, found in own.items() if found.revision == revision), None)
         return Input(name=name, feature=name, version=version)
+
+    def _arguments(self, feature: AnalyzedFeature, revision: str) -> dict[str, str]:
+        known = self._project(revision).features()
+        types = {name: known[name].dtype for name in feature.inputs}
+        return {**types, **feature.feature.request}
 
     def _is_current(self, revision: str) -> bool:
         return any(entry.revision == revision for entry in self._head.views.values())

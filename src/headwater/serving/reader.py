@@ -116,28 +116,28 @@ class OnlineReader:
         Raises PreconditionError where the catalogue has changed since: the next plan is from the
         new one.
         """
-        keys = prepare(plan, columns, count)
-        wanted = reads(plan, keys)
+        prepared = prepare(plan, columns, count)
+        wanted = reads(plan, prepared[0])
         try:
             found = self._store.read(self._project, wanted, plan.ticks_of, plan.known)
         except PreconditionError:
             self.live.check()
             raise
         now = self._clock()  # after the read: what was served at t was there at t
-        cells = execute(plan, keys, found, count, now)
+        cells = execute(plan, prepared, found, count, now)
         return OnlineResponse(plan, columns, count, cells, now)
 
     async def read_async(self, plan: Plan, columns: Columns, count: int) -> OnlineResponse:
         """`read`, for a caller on an event loop."""
-        keys = prepare(plan, columns, count)
-        wanted = reads(plan, keys)
+        prepared = prepare(plan, columns, count)
+        wanted = reads(plan, prepared[0])
         try:
             found = await self._store.read_async(self._project, wanted, plan.ticks_of, plan.known)
         except PreconditionError:
             self.live.check()
             raise
         now = self._clock()
-        cells = execute(plan, keys, found, count, now)
+        cells = execute(plan, prepared, found, count, now)
         return OnlineResponse(plan, columns, count, cells, now)
 
 

@@ -55,6 +55,7 @@ def serve(
     limits = Limits(body=settings.serve.body_limit, rows=settings.serve.row_limit)
     worker = WorkerSettings(
         project=settings.project,
+        root=str(settings.root),
         store=options.kind,
         options={"path": str(options.path), "map_size": options.map_size},
         limits=limits,

@@ -43,10 +43,12 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """All that a worker needs. `store` and `options` are what `open_online_store` takes.
 
-    `control` is the path of the socket on which the control plane answers, where there is one.
+    `control` is the path of the socket on which the control plane answers, where there is one,
+    `root` the project's folder, from which functions of the project are imported.
     """
 
     project: str
+    root: str | None = None
     store: str
     options: dict[str, Any]
     limits: Limits = Limits()
@@ -158,6 +160,8 @@ def main() -> int:
     settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerSettings)
     if settings.socket is None:
         raise ValueError("a worker needs the socket that it listens on")
+    if settings.root is not None:
+        sys.path.insert(0, settings.root)
     return run(settings, socket.socket(fileno=settings.socket), sys.stdin.fileno())
 
 
