@@ -59,7 +59,7 @@ class ViewPlanner:
         Raises RefusedError for code that is not run, DefinitionError for what is wrong in it.
         """
         code = record.transformation
-        if code is None or (record.source is None and not self._reads_features(head, record)):
+        if code is None or not self._is_computable(head, record):
             return None
         if code.transformation_type != "sql":
             raise RefusedError(
@@ -102,8 +102,10 @@ class ViewPlanner:
             raise DefinitionError("\n".join(plan.errors))
         return plan
 
-    def _reads_features(self, head: Head, record: FeatureRecord) -> bool:
-        """Whether a feature without source is computed from features that have values."""
+    def _is_computable(self, head: Head, record: FeatureRecord) -> bool:
+        """Whether it has a source, values of requests, or features with values to compute from."""
+        if record.source is not None or record.frame.get("request"):
+            return True
         above = [head.features.get(name) for name in record.upstream_features]
         return bool(above) and all(entry is not None and entry.view for entry in above)
 
@@ -129,13 +131,14 @@ class ViewPlanner:
         if record.source is not None:
             return None
         views = self._store.analyzed(head).views
-        names = {views[head.features[n].view].view.entity_name for n in record.upstream_features}
+        above = [head.features[name].view for name in record.upstream_features]
+        names = {views[view].view.entity_name for view in above if view}
         if len(names) > 1:
             raise DefinitionError(
                 f"feature '{record.name}': field 'entity': is required, since what it reads has "
                 f"several: {', '.join(sorted(str(name) for name in names))}"
             )
-        return names.pop()
+        return names.pop() if names else None
 
 
 def feature_of(record: FeatureRecord) -> Feature:

@@ -97,3 +97,37 @@ def test_what_is_downstream_of_a_declared_feature_holds_it(api):
     assert api.get("/features/total")["downstream_features"] == ["idea"]
     said = api.problem("DELETE", "/features/total", 409)
     assert "idea depends on it" in said
+
+
+def test_an_on_demand_feature(api, store):
+    made = api.create(
+        "boosted",
+        transformation=sql("total * factor"),
+        upstream_features=["total"],
+        request={"factor": "float"},
+    )
+    assert made["request"] == {"factor": "float64"}
+    assert api.post("/features/boosted/activate")["status"] == "active"
+    rows = [{"user_id": "a", "factor": 0.5}]
+    assert store.get_online_features(["boosted"], rows).to_dict()["values"]["boosted"] == [1.5]
+    created = api.create(
+        "odd",
+        data_type="boolean",
+        transformation=sql("hour % 2 = 1"),
+        request={"hour": "integer"},
+    )
+    assert created["request"] == {"hour": "int64"}
+    api.post("/features/odd/activate")
+    found = store.get_online_features(["odd"], {"hour": [1, 2]}).to_dict()["values"]["odd"]
+    assert found == [True, False]
+
+
+def test_request_values_have_types(api):
+    body = {
+        "feature_name": "odd",
+        "feature_type": "raw",
+        "data_type": "boolean",
+        "transformation": sql("hour"),
+        "request": {"hour": "itn"},
+    }
+    assert "'itn' is not a type" in api.problem("POST", "/features", 422, json=body)

@@ -178,6 +178,7 @@ Code = Annotated[
 Parameters = Annotated[dict[str, Any], AfterValidator(_json)]
 Json = Annotated[Any, AfterValidator(_json)]
 DataType = Annotated[str, StringConstraints(max_length=32), AfterValidator(parse_dtype)]
+RequestValues = Annotated[dict[Name, DataType], Field(max_length=100)]
 Relation = Annotated[str, StringConstraints(pattern=_RELATION_PATTERN)]
 Version = Annotated[str, StringConstraints(max_length=64), AfterValidator(_version)]
 Duration = Annotated[str, StringConstraints(max_length=32), AfterValidator(_duration)]

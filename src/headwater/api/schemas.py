@@ -31,6 +31,7 @@ from headwater.api.fields import (
     OfSource,
     Parameters,
     Relation,
+    RequestValues,
     Tags,
     Text,
     Told,
@@ -42,7 +43,7 @@ from headwater.api.fields import (
 from headwater.definitions.feature import Feature, FeatureType, ValueKind
 from headwater.errors import DefinitionError
 
-FRAME = ("window", "tail_hop", "offset", "rows", "min_rows", "default")
+FRAME = ("window", "tail_hop", "offset", "rows", "min_rows", "default", "request")
 """The fields that say over which rows a feature is computed."""
 
 
@@ -135,6 +136,9 @@ class FeatureCreate(_Request):
     rows: int | None = Field(default=None, ge=1, le=100_000, strict=True)
     min_rows: int | None = Field(default=None, ge=1, le=100_000, strict=True)
     default: Json = None
+    request: RequestValues | None = Field(
+        default=None, description="the values that come with each request, name to type"
+    )
     ttl: Duration | None = None
 
     @model_validator(mode="after")
@@ -219,6 +223,7 @@ class FeatureDefinition(_Answer):
     rows: int | None
     min_rows: int | None
     default: Any
+    request: dict[str, str] | None
     ttl: str | None
     usage_count: int
     last_used_at: datetime | None

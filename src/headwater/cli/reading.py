@@ -82,7 +82,12 @@ def get(
     *,
     key: Annotated[
         list[str] | None,
-        typer.Option("--key", "-k", metavar="KEY=VALUE", help="A join key; repeat it for rows."),
+        typer.Option(
+            "--key",
+            "-k",
+            metavar="KEY=VALUE",
+            help="A join key, or a value of the request; repeat it for rows.",
+        ),
     ] = None,
     service: Annotated[
         str | None, typer.Option("--service", "-s", help="Read the features of this service.")
@@ -167,6 +172,11 @@ def _typed(name: str, text: str, dtype: str) -> Any:
             return int(text)
         except ValueError:
             raise typer.BadParameter(f"--key {name}={text}: {name} is a whole number") from None
+    if dtype in {"float32", "float64"}:
+        try:
+            return float(text)
+        except ValueError:
+            raise typer.BadParameter(f"--key {name}={text}: {name} is a number") from None
     if dtype == "bool":
         if text not in {"true", "false"}:
             raise typer.BadParameter(f"--key {name}={text}: {name} is true or false")

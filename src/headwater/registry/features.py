@@ -33,6 +33,7 @@ _VALUES = (
     "offset",
     "rows",
     "min_rows",
+    "request",
     "dtype",
     "kind",
 )

@@ -12,7 +12,7 @@ from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedView
 if TYPE_CHECKING:
     from headwater.registry.kinds import FeatureVersion
 
-FRAME = ("window", "tail_hop", "offset", "rows", "min_rows", "default")
+FRAME = ("window", "tail_hop", "offset", "rows", "min_rows", "default", "request")
 _SHARED = (
     "description",
     "validation_rules",
