@@ -162,6 +162,35 @@ def test_a_long_interval_is_written_chunk_by_chunk(store, monkeypatch):
     assert spans(store, "activity") == [(day(0), day(3))]
 
 
+@pytest.mark.parametrize("name", ["activity", "mixed", "last_hourly"])
+def test_millennia_without_rows_are_one_commit(make, name):
+    """They count as covered; between them are the rows, the same ones as without them."""
+    worth = Feature("worth", "coalesce(amount_2d, 0)")
+    mixed = FeatureView("mixed", entity=shop.USER, update_frequency="daily", features=[worth])
+    hourly = view("last_hourly", [Feature("kind_hourly", "kind")], update_frequency="12h")
+    store = make(shop.random_events(60, days=3))
+    store.apply([shop.activity(), mixed, hourly])
+    store.backfill(name, day(-3), day(20))
+    narrow = kept(store, name, day(1), day(20))
+    store.tables.drop(view_of(store, name).revision)
+    told = []
+    # what is looked up holds for ever after, so there is no end to skip
+    end = day(20) if name != "activity" else day(300_000)
+    store.backfill(name, day(-700_000), end, on_progress=told.append)
+    assert len(told) < 12
+    assert kept(store, name, day(1), day(20)) == narrow
+    assert kept(store, name, day(20), end) == []
+    assert spans(store, name) == [(day(-700_000), end)]
+    assert store.backfill(name, day(-500_000), day(-400_000)).skipped
+
+
+def test_a_source_without_rows_has_an_empty_history(make):
+    store = make()
+    store.apply([shop.activity()])
+    store.backfill("activity", day(-700_000), day(0))
+    assert (kept(store, "activity"), spans(store, "activity")) == ([], [(day(-700_000), day(0))])
+
+
 def test_the_run_log_says_what_a_backfill_did(store):
     report = store.backfill("trend", day(1), day(2))
     (run,) = store.list("runs")

@@ -127,6 +127,22 @@ def last_change(engine: DuckDBEngine, scan: Scan, until: int) -> int | None:
     return found
 
 
+def event_span(engine: DuckDBEngine, scan: Scan) -> tuple[int, int] | None:
+    """The first and the last event time of a source; None where no row has one."""
+    name = time_column(scan.source.event_time, scan.plain.types)
+    if name is not None and pa.types.is_timestamp(scan.plain.types[name]):
+        told = scan.plain.span(name)
+        if told is not None:
+            return told
+    at = time_sql(scan.source, "event_time", scan.columns)
+    sql = f"SELECT min({at}) AS first, max({at}) AS last FROM {scan.relation}"
+    try:
+        found = engine.query(sql).to_pylist()[0]
+    except duckdb.Error as error:
+        raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None
+    return None if found["first"] is None else (found["first"], found["last"])
+
+
 def _told_change(scan: Scan) -> int | None:
     """The last instant at which any row took effect, as the files' statistics tell it."""
     source, plain = scan.source, scan.plain

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headwater.compute.direct import Bounds, Direct, direct_columns
 from headwater.compute.drift import check_columns
 from headwater.compute.engines.duckdb import Scan
-from headwater.compute.fetch import count_keys, distinct_keys, time_sql
+from headwater.compute.fetch import count_keys, distinct_keys, event_span, time_sql
 from headwater.compute.keys import EncodedKeys
 from headwater.compute.last_rows import last_rows
 from headwater.compute.lookup import row_values
@@ -221,6 +221,23 @@ def _active(view: AnalyzedView, scan: Scan, instant: int, since: int) -> str:
     back = reach(windowed)
     begun = "" if back is None else f"{event_time} >= {min(instant, since) - back} AND "
     return f"{begun}{event_time} < {instant}"
+
+
+def busy(reader: Reader, view: AnalyzedView) -> tuple[int, int | None]:
+    """The instants, from the first up to before the second (None: for ever), at which a key of the
+    view may have a value.
+    """
+    spans = []
+    for leaf, _ in _leaves(reader, view, _NO_TIMES):
+        assert leaf.source is not None  # noqa: S101
+        spans.append(event_span(reader.engine, reader.scan(leaf.source)))
+    rows = [span for span in spans if span is not None]
+    if not rows:
+        return (0, 0)
+    first, last = min(first for first, _ in rows), max(last for _, last in rows)
+    windowed = [feature for feature in view.features if feature.kind == "windowed"]
+    back = reach(windowed) if windowed else None
+    return first, None if back is None else last + back + 1
 
 
 def _leaves(reader: Reader, view: AnalyzedView, times: Ints) -> Iterator[tuple[AnalyzedView, Ints]]:

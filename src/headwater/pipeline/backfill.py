@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from headwater.compute.history import sequence_history, ticked_history
-from headwater.compute.latest import parts_of
+from headwater.compute.latest import busy, parts_of
 from headwater.compute.progress import OnProgress, Progress
 from headwater.compute.reading import Reader
 from headwater.definitions.ticks import DAY
@@ -33,6 +34,14 @@ from headwater.registry.store import Registry
 CHUNK_TICKS = 256
 ALWAYS = 2**63 - 1
 """Later than any row becomes known: each row says itself when it did."""
+
+
+class Chunk(NamedTuple):
+    """What is computed and committed at once: [start, end); `is_empty` where there are no rows."""
+
+    start: int
+    end: int
+    is_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,8 @@ class Backfiller:
         gate = Gate(view, self.quarantine, f"backfill-{view.revision[:16]}-{snapshot}")
         known = {"start": start, "end": end, "snapshot": snapshot}
         with recorded(self.registry, self.project, view, "backfill", **known) as note:
-            for done, (first, last) in enumerate(chunks, start=1):
-                self._write(view, (first, last), snapshot, gate)
+            for done, chunk in enumerate(chunks, start=1):
+                self._write(view, chunk, snapshot, gate)
                 if on_progress is not None:
                     on_progress(Progress(view.name, gate.passed, done, len(chunks)))
             self.tables.compact(view.revision)
@@ -92,23 +101,34 @@ class Backfiller:
             raise NotSupportedError(f"feature view '{name}': {reason}")
         return view
 
-    def _chunks(
-        self, view: AnalyzedView, start: int, end: int, snapshot: str
-    ) -> Iterator[tuple[int, int]]:
-        """The parts of the interval that are missing, in pieces of a bounded number of ticks."""
-        ticks = view.view.ticks
-        # All rows of a sequence are computed together, whatever interval is asked for.
-        step = (end - start) if ticks is None else max(DAY, ticks.period * CHUNK_TICKS)
-        for first, last in self.tables.missing(view.revision, Interval(start, end), snapshot):
-            for piece in range(first, last, step):
-                yield piece, min(piece + step, last)
+    def _chunks(self, view: AnalyzedView, start: int, end: int, snapshot: str) -> Iterator[Chunk]:
+        """The parts of the interval that are missing, in pieces of a bounded number of ticks.
 
-    def _write(
-        self, view: AnalyzedView, interval: tuple[int, int], snapshot: str, gate: Gate
-    ) -> None:
-        schema = offline_schema(view)
-        checked = _cast(self._checked(view, interval, gate), schema)
-        self.tables.write_interval(view.revision, schema, Interval(*interval), snapshot, checked)
+        What lies before all rows, or behind all that they reach, is one piece each.
+        """
+        missing = self.tables.missing(view.revision, Interval(start, end), snapshot)
+        ticks = view.view.ticks
+        if ticks is None:
+            # All rows of a sequence are computed together, whatever interval is asked for.
+            yield from (Chunk(*interval) for interval in missing)
+            return
+        step = max(DAY, ticks.period * CHUNK_TICKS)
+        begun, over = busy(self.reader, view) if end - start > step else (start, end)
+        for first, last in missing:
+            low = min(first + max(0, begun - first) // step * step, last)
+            pieces = -(-(last - low if over is None else max(0, over - low)) // step)
+            high = min(low + pieces * step, last)
+            if first < low:
+                yield Chunk(first, low, is_empty=True)
+            for piece in range(low, high, step):
+                yield Chunk(piece, min(piece + step, high))
+            if high < last:
+                yield Chunk(high, last, is_empty=True)
+
+    def _write(self, view: AnalyzedView, chunk: Chunk, snapshot: str, gate: Gate) -> None:
+        schema, interval = offline_schema(view), Interval(chunk.start, chunk.end)
+        rows = iter(()) if chunk.is_empty else self._checked(view, interval, gate)
+        self.tables.write_interval(view.revision, schema, interval, snapshot, _cast(rows, schema))
 
     def _checked(
         self, view: AnalyzedView, interval: tuple[int, int], gate: Gate
