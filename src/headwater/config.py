@@ -85,6 +85,11 @@ def read_texts(value: Any) -> tuple[str, ...]:
     return tuple(read_text(item) for item in many)
 
 
+def read_names(value: Any) -> tuple[str, ...]:
+    """A list of texts that may be empty."""
+    return () if value in ([], (), "") else read_texts(value)
+
+
 def whole(low: int, high: int) -> Parser:
     """Reads a whole number within [low, high], from a number or from text."""
 
@@ -156,6 +161,15 @@ class ServeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ApiSettings:
+    """What code that came over the API may do where it is run."""
+
+    memory_limit: int = _setting(1024**3, read_size)
+    time_limit: int = _setting(60, whole(1, 86_400))
+    trusted_authors: tuple[str, ...] = _setting((), read_names)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DefinitionSettings:
     """Which files of the project declare its objects."""
 
@@ -183,6 +197,7 @@ class Settings:
     online: OnlineSettings = field(default_factory=OnlineSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
     definitions: DefinitionSettings = field(default_factory=DefinitionSettings)
 
 

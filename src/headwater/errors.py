@@ -12,6 +12,7 @@
       SpineError             the rows for which a training set is wanted are wrong
       RequestError           an online request is wrong
       ComputeError           a value can't be computed: overflow, a function that failed
+        EngineLostError      the process that computed it was lost (retryable)
       StoreError             an online or offline store can't do what was asked
       NotSupportedError      a part that is not built, or that this engine lacks
       MissingExtraError      an optional dependency is not installed
@@ -115,6 +116,14 @@ class ComputeError(HeadwaterError):
 
     status = 422
     title = "Can't be computed"
+
+
+class EngineLostError(ComputeError):
+    """The process that computed a value was lost before it was done."""
+
+    status = 503
+    title = "Engine lost"
+    retryable = True
 
 
 class StoreError(HeadwaterError):

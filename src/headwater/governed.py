@@ -53,7 +53,7 @@ class ViewPlanner:
     def _store(self) -> FeatureStore:
         return self._open_store()
 
-    def activation(self, head: Head, record: FeatureRecord) -> Plan | None:
+    def activation(self, head: Head, record: FeatureRecord, author: str) -> Plan | None:
         """The plan that computes a draft; None where it has no SQL, or nothing to compute from.
 
         Raises RefusedError for code that is not run, DefinitionError for what is wrong in it.
@@ -68,15 +68,17 @@ class ViewPlanner:
                 "leave out 'source' to keep it in the catalogue alone"
             )
         with self._one:
-            return self._plan(head, self._view_of(head, record))
+            return self._plan(head, self._view_of(head, record, author))
 
-    def edition(self, head: Head, record: FeatureRecord, wanted: Wanted | None) -> Plan:
+    def edition(
+        self, head: Head, record: FeatureRecord, author: str, wanted: Wanted | None = None
+    ) -> Plan:
         """The plan that makes a computed feature what its record says."""
         with self._one:
             stored = load_definitions(self._store.registry, self._store.project, head)
             view = stored.views[head.features[record.name].view]
             features = tuple(
-                edited(feature, record) if feature.name == record.name else feature
+                edited(feature, record, author) if feature.name == record.name else feature
                 for feature in view.features
             )
             numbers = None if wanted is None else {record.name: wanted}
@@ -109,7 +111,7 @@ class ViewPlanner:
         above = [head.features.get(name) for name in record.upstream_features]
         return bool(above) and all(entry is not None and entry.view for entry in above)
 
-    def _view_of(self, head: Head, record: FeatureRecord) -> FeatureView:
+    def _view_of(self, head: Head, record: FeatureRecord, author: str) -> FeatureView:
         """The view that a feature joins, with it."""
         entity = record.entity or self._shared_entity(head, record)
         parts = [entity or "all", record.source or "features", record.update_frequency or ""]
@@ -117,7 +119,7 @@ class ViewPlanner:
         parts += ["" if record.frame.get("window") else "rows"]
         name = (IMPLICIT + "__".join(part for part in parts if part))[:128]
         known = head.views.get(name)
-        feature = feature_of(record)
+        feature = feature_of(record, author)
         if known is not None:
             stored = load_definitions(self._store.registry, self._store.project, head).views[name]
             return stored.model_copy(update={"features": (*stored.features, feature)})
@@ -141,16 +143,21 @@ class ViewPlanner:
         return names.pop() if names else None
 
 
-def feature_of(record: FeatureRecord) -> Feature:
+def feature_of(record: FeatureRecord, author: str) -> Feature:
     """The definition of a feature that a record declares in SQL."""
     code = record.transformation
     fields: dict[str, Any] = {name: getattr(record, name) for name in _SAME}
-    fields |= {**record.frame, "expression": None if code is None else code.code}
+    fields |= {
+        **record.frame,
+        "expression": None if code is None else code.code,
+        "code_by": author,
+    }
     return Feature(record.name, dtype=record.data_type, **_given(fields))
 
 
-def edited(feature: Feature, record: FeatureRecord) -> Feature:
-    """A feature as its view defines it, with the description, rules and code of a record.
+def edited(feature: Feature, record: FeatureRecord, author: str) -> Feature:
+    """A feature as its view defines it, with the description, rules and code of a record; other
+    code is the author's.
 
     Raises RefusedError where code is put in place of a function, or the other way.
     """
@@ -172,8 +179,8 @@ def edited(feature: Feature, record: FeatureRecord) -> Feature:
             f"feature '{record.name}': field 'transformation': its values are computed by SQL; "
             "give SQL"
         )
-    else:
-        fields["expression"] = code.code
+    elif code.code != feature.definition:
+        fields |= {"expression": code.code, "code_by": author}
     return Feature.from_dict(_given(fields))
 
 

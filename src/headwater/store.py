@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headwater.compute.function_check import check_functions
 from headwater.compute.historical import Options
+from headwater.compute.trial import try_expressions
 from headwater.config import Settings, load_settings
 from headwater.definitions.collection import Definitions, collect, implicit
 from headwater.definitions.instants import as_micros
@@ -112,14 +113,19 @@ class FeatureStore:
     @cached_property
     def engine(self) -> DuckDBEngine:
         from headwater.compute.engines import open_engine
+        from headwater.compute.engines.children import Limits
         from headwater.loading import make_importable
 
         # The engine calls the project's functions, by their import paths.
         make_importable(self.settings.root)
-        options = self.settings.engine
+        options, api = self.settings.engine, self.settings.api
         limit = None if options.memory_limit is None else f"{options.memory_limit}B"
         return open_engine(
-            options.kind, base=self.settings.root, threads=options.threads, memory_limit=limit
+            options.kind,
+            base=self.settings.root,
+            threads=options.threads,
+            memory_limit=limit,
+            limits=Limits(api.memory_limit, api.time_limit, trusted=api.trusted_authors),
         )
 
     @cached_property
@@ -216,6 +222,7 @@ class FeatureStore:
                 )
             if view.revision not in head.revisions:
                 check_functions(self.engine, view)
+                try_expressions(self.engine, view)
 
     def apply(self, plan: Plan | Iterable[Any] | Definitions, *, prune: bool = False) -> Applied:
         """Execute a plan, or plan objects and execute that.

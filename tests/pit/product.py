@@ -54,11 +54,12 @@ def training_set(scenario: Scenario, **options: Any) -> list[dict[str, Any]]:
     return training_table(scenario, **options).to_pylist()
 
 
-def training_table(scenario: Scenario, **options: Any) -> pa.Table:
+def training_table(scenario: Scenario, *, code_by: str | None = None, **options: Any) -> pa.Table:
+    """`code_by` is who gave the code of all features over the API, if they came that way."""
     with _folder() as folder:
         for table in scenario.tables:
             write(table, folder)
-        project = analyzed(scenario, folder)
+        project = analyzed(scenario, folder, code_by)
         return compute_historical(
             _engine(),
             to_table(scenario.spine, scenario.spine_types),
@@ -72,10 +73,10 @@ def dtype_of(kind: pa.DataType) -> str | None:
     return from_arrow(kind)
 
 
-def analyzed(scenario: Scenario, folder: Path) -> AnalyzedProject:
+def analyzed(scenario: Scenario, folder: Path, code_by: str | None = None) -> AnalyzedProject:
     """The scenario as the product's definitions, analysed."""
     sources = {table.name: to_source(table, folder) for table in scenario.tables}
-    views = [to_view(view, scenario, sources) for view in scenario.views]
+    views = [to_view(view, scenario, sources, code_by) for view in scenario.views]
     return analyze(collect([*sources.values(), *views]), _engine().schema)
 
 
@@ -99,7 +100,9 @@ def to_source(table: Table, folder: Path) -> Source:
     )
 
 
-def to_view(view: View, scenario: Scenario, sources: Mapping[str, Source]) -> FeatureView:
+def to_view(
+    view: View, scenario: Scenario, sources: Mapping[str, Source], code_by: str | None = None
+) -> FeatureView:
     keys = {name: scenario.keys[name] for name in view.keys}
     ticks: dict[str, Any] = {}
     if view.ticks is not None:
@@ -123,6 +126,7 @@ def to_view(view: View, scenario: Scenario, sources: Mapping[str, Source]) -> Fe
                 rows=feature.rows,
                 min_rows=feature.min_rows,
                 default=feature.default,
+                code_by=code_by,
             )
             for feature in view.features
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest.mock import patch
 
 from hypothesis import given
@@ -11,7 +12,7 @@ from pit.checks import assert_same, examples
 from pit.scenario import Scenario, scenarios
 
 
-def check(scenario: Scenario, **options: int) -> None:
+def check(scenario: Scenario, **options: Any) -> None:
     assert_same(scenario, scenario.expected(), product.training_set(scenario, **options))
 
 
@@ -61,3 +62,10 @@ def test_types(scenario):
     found = product.training_table(scenario).schema
     for ref in scenario.refs:
         assert product.dtype_of(found.field(ref.output).type) == scenario.dtypes[ref.feature]
+
+
+@examples(40)
+@given(scenarios())
+def test_code_of_the_api(scenario):
+    """What runs in a process of its own has the same values (and the same types)."""
+    check(scenario, code_by="ann")

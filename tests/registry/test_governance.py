@@ -23,10 +23,10 @@ RANGE = {"rule_type": "range", "parameters": {"min": 0.0, "max": 100.0}, "is_blo
 class NothingComputed:
     """A planner of a project whose features are all mere entries."""
 
-    def activation(self, head, record):
+    def activation(self, head, record, author):
         return None
 
-    def edition(self, head, record, wanted):
+    def edition(self, head, record, author, wanted=None):
         raise AssertionError("no feature here has values")
 
     def applied(self):

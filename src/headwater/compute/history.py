@@ -81,13 +81,14 @@ def sequence_history(
     scan = reader.scan(view.source)
     check_columns(view, scan, view.features)
     rules = Rules(knowledge=reader.knowledge)
-    made = sequence_rows(reader.engine, scan, features, keys.table, latest, rules)
+    engine = reader.engine_of(view)
+    made = sequence_rows(engine, scan, features, keys.table, latest, rules)
     chosen = np.flatnonzero((made.rows.event_time >= start) & (made.rows.event_time < end))
     times, known = made.rows.event_time[chosen], made.rows.available_at[chosen]
     values = {name: column.take(pa.array(chosen)) for name, column in made.columns.items()}
-    values.update(row_values(reader.engine, scan, lookups, made.row_id[chosen], times))
+    values.update(row_values(engine, scan, lookups, made.row_id[chosen], times))
     found = Values(values, times, known, np.ones(chosen.size, dtype=bool))
-    plain, _ = reader.finish(view.stored_features, found, times)
+    plain, _ = reader.finish(view, view.stored_features, found, times)
     own = pa.array(made.rows.key[chosen])
     columns = {name: whole(keys.table[name]).take(own) for name in view.join_keys}
     columns["event_time"] = pa.array(times).cast(TIME)

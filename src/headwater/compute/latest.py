@@ -67,7 +67,7 @@ def latest_parts_of(reader: Reader, view: AnalyzedView) -> int:
     scan, size = reader.scan(view.source), max(1, reader.part_rows // ROWS_PER_KEY)
     keys = scan.plain.rows
     if keys > size:
-        keys = count_keys(reader.engine, scan, view.join_keys)
+        keys = count_keys(reader.engine_of(view), scan, view.join_keys)
     return max(1, -(-keys // size))
 
 
@@ -160,15 +160,16 @@ def _lookups(
     keys = _candidates(reader, view, instant, share, direct)
     # Facts that are not known yet tell which keys may have lost their value.
     bounds = Bounds(None, instant, None, view.view.data_delay)
-    rows = last_rows(reader.engine, scan, keys, direct, bounds)
+    engine = reader.engine_of(view)
+    rows = last_rows(engine, scan, keys, direct, bounds)
     size = max(1, rows.key.size)
     for start in range(0, size, PIECE_ROWS):
         piece = rows.cut(start, start + PIECE_ROWS)
         instants = np.full(piece.key.size, instant, dtype=np.int64)
-        columns = row_values(reader.engine, scan, features, piece.row_id, instants)
+        columns = row_values(engine, scan, features, piece.row_id, instants)
         found = np.ones(piece.key.size, dtype=bool)
         values = Values(columns, piece.event_time, piece.known_at, found)
-        finished, _ = reader.finish(view.stored_features, values, instants)
+        finished, _ = reader.finish(view, view.stored_features, values, instants)
         part = _part(view, keys.take(pa.array(piece.key)), replace(values, columns=finished))
         behind = min(1.0, (start + PIECE_ROWS) / size)
         yield replace(part, gone=keys.take(pa.array(piece.unknown)), share=behind)
@@ -201,7 +202,8 @@ def active_keys(
         scan = reader.scan(owner.source)
         check_columns(owner, scan)
         where = _active(owner, scan, int(seen[0]), int(seen[1]))
-        tables.append(distinct_keys(reader.engine, scan, view.join_keys, share, where))
+        engine = reader.engine_of(owner)
+        tables.append(distinct_keys(engine, scan, view.join_keys, share, where))
     table = pa.concat_tables(tables)
     if len(tables) > 1:
         table = table.group_by(names).aggregate([])

@@ -50,6 +50,14 @@ class Reader:
             self._scans[source.name] = self.engine.scan(source)
         return self._scans[source.name]
 
+    def engine_of(self, view: AnalyzedView) -> DuckDBEngine:
+        """What evaluates the expressions of a view: those of the API are run apart."""
+        if not view.is_foreign:
+            return self.engine
+        named = ", ".join(f"'{f.name}'" for f in view.features if f.feature.code_by is not None)
+        files = () if view.source is None else self.scan(view.source).files
+        return self.engine.apart(f"feature view '{view.name}' ({named})", files)
+
     def check_sources(self) -> None:
         """Raises SourceError where a file has changed since this reader first looked at it."""
         for scan in self._scans.values():
@@ -66,7 +74,7 @@ class Reader:
         else:
             values = self._source_view(view, wanted, keys, instants)
             values = aged(view, values, times, telling=self.telling)
-        plain, columns = self.finish(wanted, values, instants)
+        plain, columns = self.finish(view, wanted, values, instants)
         whole_key = complete(keys, times.size)
         told = of_derived(wanted, plain, values.told) if self.telling else {}
         found = {
@@ -90,7 +98,7 @@ class Reader:
             return replace(self, telling=True).plain(view, names, keys, instants)
         wanted = closure(view, names)
         values = self._derived_view(view, wanted, keys, instants)
-        columns, _ = self.finish(wanted, values, instants)
+        columns, _ = self.finish(view, wanted, values, instants)
         told = of_derived(wanted, columns, values.told)
         return Values(columns, values.event_time, values.known_at, values.found, told)
 
@@ -102,15 +110,20 @@ class Reader:
         """
         features = [f for f in view.stored_features if not f.reads_features]
         values = self.at(view, features, keys, instants, live=True, parts=1)
-        columns, _ = self.finish(view.stored_features, values, instants)
+        columns, _ = self.finish(view, view.stored_features, values, instants)
         return Values(columns, values.event_time, values.known_at, values.found)
 
     def finish(
-        self, features: Sequence[AnalyzedFeature], values: Values, instants: Ints
+        self,
+        view: AnalyzedView,
+        features: Sequence[AnalyzedFeature],
+        values: Values,
+        instants: Ints,
     ) -> tuple[dict[str, pa.Array], dict[str, pa.Array]]:
         """Values in their types, and the same with defaults; features that are computed from
         others of the view read those with defaults (C10).
         """
+        engine = self.engine_of(view)
         plain: dict[str, pa.Array] = {}
         done = dict(values.columns)
         for feature in features:
@@ -118,22 +131,12 @@ class Reader:
             if feature.reads_features:
                 known = {**self.given, **done}
                 inputs = {read: known[read] for read in feature.arguments}
-                found = self._computed(feature, inputs, instants)
+                found = _computed(engine, feature, inputs, instants)
             else:
                 found = values.columns[name]
             plain[name] = conform(found, feature.dtype, name)
             done[name] = _defaulted(plain[name], feature)
         return plain, done
-
-    def _computed(
-        self, feature: AnalyzedFeature, inputs: Mapping[str, pa.Array], instants: Ints
-    ) -> pa.Array:
-        """The values of a feature that reads features, before its default."""
-        if feature.tree is None:
-            return call(feature, inputs, instants.size)
-        tree = {feature.name: feature.tree}
-        found = evaluate(self.engine, tree, inputs, instants.size, as_of=instants)
-        return found[feature.name]
 
     def at(
         self,
@@ -196,16 +199,17 @@ class Reader:
         is_bounded = view.view.ticks is None and not live and not self.telling
         ttl = view.view.ttl if is_bounded else None
         rules = Rules(view.view.data_delay, ttl, self.knowledge, live)
+        engine = self.engine_of(view)
         windowed = [f for f in features if f.kind == "windowed"]
         sequences = [f for f in features if f.kind == "sequence"]
         lookups = [f for f in features if f.kind == "lookup"]
         if windowed:
-            return windowed_values(self.engine, scan, windowed, asked, rules)
+            return windowed_values(engine, scan, windowed, asked, rules)
         found: list[Values] = []
         if sequences:
-            found.append(sequence_values(self.engine, scan, sequences, asked, rules))
+            found.append(sequence_values(engine, scan, sequences, asked, rules))
         if lookups or not sequences:
-            found.append(lookup_values(self.engine, scan, lookups, asked, rules))
+            found.append(lookup_values(engine, scan, lookups, asked, rules))
         columns = {name: column for values in found for name, column in values.columns.items()}
         return Values(columns, found[0].event_time, found[0].known_at, found[0].found)
 
@@ -233,6 +237,19 @@ class Reader:
             found |= there
             event_time = np.minimum(event_time, np.where(there, values.event_time, event_time))
         return Values(columns, np.where(found, event_time, instants), instants, found, told)
+
+
+def _computed(
+    engine: DuckDBEngine,
+    feature: AnalyzedFeature,
+    inputs: Mapping[str, pa.Array],
+    instants: Ints,
+) -> pa.Array:
+    """The values of a feature that reads features, before its default."""
+    if feature.tree is None:
+        return call(feature, inputs, instants.size)
+    tree = {feature.name: feature.tree}
+    return evaluate(engine, tree, inputs, instants.size, as_of=instants)[feature.name]
 
 
 def complete(keys: Keys, rows: int) -> NDArray[np.bool_]:

@@ -71,6 +71,7 @@ class Feature(Definition):
 
     `feature_type`, `value_kind`, `data_source` and `computation_logic` describe it for those who
     look for features; `upstream_features` names what it depends on beside what it reads.
+    `code_by` names who gave its code over the API, which is then run in a process of its own.
     """
 
     kind: ClassVar[str] = "feature"
@@ -100,6 +101,7 @@ class Feature(Definition):
     data_source: str | None = None
     computation_logic: str | None = None
     upstream_features: Annotated[tuple[Name, ...], BeforeValidator(listed)] = ()
+    code_by: str | None = None
 
     if TYPE_CHECKING:
 
@@ -128,6 +130,7 @@ class Feature(Definition):
             data_source: str | None = None,
             computation_logic: str | None = None,
             upstream_features: Sequence[str] = (),
+            code_by: str | None = None,
         ) -> None: ...
 
     @model_validator(mode="before")

@@ -95,6 +95,11 @@ class AnalyzedView:
         return {} if self.entity is None else self.entity.join_keys
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether code that came over the API is among what it evaluates."""
+        return any(feature.feature.code_by is not None for feature in self.features)
+
+    @property
     def stored_features(self) -> tuple[AnalyzedFeature, ...]:
         """The features that a stored row holds, in order."""
         return tuple(feature for feature in self.features if not feature.on_read)

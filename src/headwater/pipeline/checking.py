@@ -70,7 +70,7 @@ def set_aside_timeless(reader: Reader, view: AnalyzedView, quarantine: Quarantin
         return 0
     scan = reader.scan(view.source)
     check_columns(view, scan)
-    rows = rows_without_time(reader.engine, scan)
+    rows = rows_without_time(reader.engine_of(view), scan)
     numbers = rows[ROW_ID].to_numpy() >> ROW_BITS
     run_id = f"source-{view.source.name}"
     for number in np.unique(numbers):

@@ -247,7 +247,7 @@ def instant_of(reader: Reader, view: AnalyzedView, clock: int, published: int | 
         return ticks.latest(clock - view.view.data_delay)
     changed = None
     if view.source is not None:
-        changed = last_change(reader.engine, reader.scan(view.source), clock)
+        changed = last_change(reader.engine_of(view), reader.scan(view.source), clock)
     known = [instant for instant in (changed, published) if instant is not None]
     return max((instant for instant in known if instant <= clock), default=clock)
 

@@ -17,6 +17,7 @@ DESCRIBES = (  # fields that change no value and no service
     "data_source",
     "computation_logic",
     "upstream_features",
+    "code_by",
 )
 
 

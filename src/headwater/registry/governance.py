@@ -47,10 +47,12 @@ _CLOSED = ("deprecated", "archived")
 class Planner(Protocol):
     """How a change reaches features whose values are computed."""
 
-    def activation(self, head: Head, record: FeatureRecord) -> Plan | None:
+    def activation(self, head: Head, record: FeatureRecord, author: str) -> Plan | None:
         """The plan that makes a draft computed; None where it declares too little for that."""
 
-    def edition(self, head: Head, record: FeatureRecord, wanted: Wanted | None) -> Plan:
+    def edition(
+        self, head: Head, record: FeatureRecord, author: str, wanted: Wanted | None = None
+    ) -> Plan:
         """The plan that makes a computed feature what a record says."""
 
     def applied(self) -> None:
@@ -191,7 +193,7 @@ class Governance:
             status = changes.get("status", entry.status)
             if status != entry.status:
                 self._check_status(head, name, status)
-            return self._edited(head, before, after, status)
+            return self._edited(head, before, after, status, author)
 
         self._commit(step, author)
         return self.get(name)
@@ -204,7 +206,7 @@ class Governance:
         def step(head: Head) -> Edit | Plan | None:
             record = self._record(_expected(head, name, expected))
             self._check_status(head, name, status)
-            return self._edited(head, record, record, status)
+            return self._edited(head, record, record, status, author)
 
         self._commit(step, author)
         return self.get(name)
@@ -231,7 +233,7 @@ class Governance:
             before = self._record(entry)
             after = replace(before, **snapshot)
             if entry.view and after != before:
-                return self._planner.edition(head, after, wanted)
+                return self._planner.edition(head, after, author, wanted)
             current = self._content(entry, entry.current)
             return entries.versioned(entry, before, after, current, wanted)
 
@@ -307,7 +309,7 @@ class Governance:
             )
 
     def _edited(
-        self, head: Head, before: FeatureRecord, after: FeatureRecord, status: Status
+        self, head: Head, before: FeatureRecord, after: FeatureRecord, status: Status, author: str
     ) -> Edit | Plan | None:
         entry = head.features[before.name]
         if entry.view and before != after:
@@ -315,11 +317,11 @@ class Governance:
                 raise RefusedError(
                     f"feature '{before.name}': change its content first, then its status"
                 )
-            return self._planner.edition(head, after, None)
+            return self._planner.edition(head, after, author)
         if status == "active":
             _refuse_unbuilt_rules(after)
         if (entry.status, status) == ("draft", "active"):
-            plan = self._planner.activation(head, after)
+            plan = self._planner.activation(head, after, author)
             if plan is not None:
                 return plan
         return entries.edited(entry, before, after, status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import shutil
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from headwater.compute.engines.children import Children, Limits
 from headwater.compute.engines.plain import ROW_BITS, PlainFiles
 from headwater.definitions.source import Source
 from headwater.definitions.types import from_arrow
@@ -73,19 +75,39 @@ def _read(files: Iterable[str], partitions: Mapping[str, str]) -> str:
 INTERRUPTED = "Query interrupted"
 
 
+@dataclass(frozen=True)
+class Apart:
+    """For what, and of which files, an engine runs queries in a process of their own.
+
+    `engine` is the one whose files these may be, and lives as long.
+    """
+
+    what: str
+    files: tuple[str, ...]
+    engine: DuckDBEngine
+
+
 class DuckDBEngine:
     """One DuckDB instance, pinned to UTC, that reads the sources of a project.
 
     Relative paths of sources start at `base`. Rows that are not in Parquet files yet (CSV, tables,
-    queries) are staged into a temporary Parquet file once per engine and snapshot.
+    queries) are staged into a temporary Parquet file once per engine and snapshot. Expressions that
+    came over the API are evaluated `apart`, within `limits`.
     """
 
     def __init__(
-        self, base: Path, *, threads: int | None = None, memory_limit: str | None = None
+        self,
+        base: Path,
+        *,
+        threads: int | None = None,
+        memory_limit: str | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.base = base
+        self._apart: Apart | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="headwater-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._children = Children(limits or Limits(), self._folder)
         self._connection = duckdb.connect(":memory:")
         self._lock = threading.Lock()
         self._staged: dict[str, str] = {}
@@ -143,19 +165,21 @@ class DuckDBEngine:
         Raises duckdb.Error; the caller knows what the query was for.
         """
         self.note(sql)
+        if self._apart is not None:
+            asked = {"asks": "query", "sql": sql, "files": list(self._apart.files)}
+            return self._children.ask(self._apart.what, "sql", asked, tables or {})
         with self._cursor(tables) as cursor:
             return cursor.sql(sql).to_arrow_table()
 
-    def batches(
-        self, sql: str, rows: int, tables: Mapping[str, pa.Table] | None = None
-    ) -> Iterator[pa.RecordBatch]:
-        """The result of a query, streamed in batches of about `rows` rows."""
-        with self._cursor(tables) as cursor:
-            yield from cursor.sql(sql).to_arrow_reader(rows)
+    def apart(self, what: str, files: Iterable[str]) -> DuckDBEngine:
+        """This engine for expressions that came over the API: its queries run in a process of
+        their own, which sees `files` and no others, and is killed where it takes too much.
 
-    def execute(self, sql: str) -> None:
-        with self._cursor(None) as cursor:
-            cursor.execute(sql)
+        `what` names the features in errors. Queries raise ComputeError too.
+        """
+        made = copy.copy(self)
+        made._apart = Apart(what, tuple(files), self)  # noqa: SLF001 (one of its own)
+        return made
 
     @contextmanager
     def _cursor(self, tables: Mapping[str, pa.Table] | None) -> Iterator[duckdb.DuckDBPyConnection]:

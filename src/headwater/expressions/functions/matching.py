@@ -6,19 +6,25 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from headwater.errors import ExpressionError
+from headwater.errors import ComputeError, ExpressionError
 from headwater.expressions.functions.declare import Function
 from headwater.expressions.functions.letters import lower
 
 Matcher = Callable[[str], bool]
+_MOST_STEPS = 10**8
+"""Characters of a text times those of a pattern: `_` are tried at each place of the text."""
 
 
 def like(text: str, pattern: str, escape: str = "") -> bool:
+    if len(text) * len(pattern) > _MOST_STEPS:
+        raise ComputeError(
+            f"LIKE: {len(text)} characters and a pattern of {len(pattern)} take too long online"
+        )
     return _like(pattern, escape)(text)
 
 
 def ilike(text: str, pattern: str) -> bool:
-    return _like(lower(pattern), "")(lower(text))
+    return like(lower(text), lower(pattern))
 
 
 @lru_cache(maxsize=1024)

@@ -9,6 +9,8 @@ from headwater.expressions.functions.letters import lower, upper
 # the Unicode category Zs
 SPACES = " \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
 _LONGEST = 2**32 - 1
+LONGEST_TEXT = 2**16
+"""Characters of a text that is put together while a request waits: each step may multiply it."""
 
 
 def substring(text: str, start: int, length: int | None = None) -> str:
@@ -45,7 +47,19 @@ def right(text: str, count: int) -> str:
 
 
 def replace(text: str, old: str, new: str) -> str:
-    return text.replace(old, new) if old else text
+    if not old:
+        return text
+    more = len(new) - len(old)
+    if more > 0:
+        _check_length("replace", len(text) + more * text.count(old))
+    return text.replace(old, new)
+
+
+def _check_length(name: str, length: int) -> None:
+    if length > LONGEST_TEXT:
+        raise ComputeError(
+            f"{name}: the text would have {length} characters, {LONGEST_TEXT} at the most online"
+        )
 
 
 def split_part(text: str, separator: str, index: int) -> str:
@@ -55,7 +69,14 @@ def split_part(text: str, separator: str, index: int) -> str:
 
 
 def concat(*texts: str | None) -> str:
-    return "".join([text for text in texts if text is not None])
+    parts = [text for text in texts if text is not None]
+    _check_length("concat", sum(map(len, parts)))
+    return "".join(parts)
+
+
+def both(left: str, right: str) -> str:
+    _check_length("||", len(left) + len(right))
+    return left + right
 
 
 def lpad(text: str, length: int, padding: str) -> str:
@@ -193,7 +214,7 @@ STRINGS = (
         ("string", "string"),
         "string",
         "Both together; null where one is null.",
-        lambda a, b: a + b,
+        both,
         ((("a", "b"), "ab"), (("a", None), None)),
         text="({0} || {1})",
     ),
