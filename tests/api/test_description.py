@@ -32,6 +32,8 @@ ROUTES = {
     "getFeatureImpact": "GET /features/{feature_name}/impact",
     "getImpact": "GET /lineage/impact",
     "getLineageGraph": "GET /lineage/graph",
+    "getFeatureHistory": "GET /features/{feature_name}/history",
+    "getAudit": "GET /audit",
 }
 
 

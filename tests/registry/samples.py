@@ -41,7 +41,7 @@ def timeless(head):
         for name, entry in head.features.items()
     }
     revisions = {name: replace(entry, retired_at=None) for name, entry in head.revisions.items()}
-    return replace(head, features=features, revisions=revisions)
+    return replace(head, features=features, revisions=revisions, trail="")
 
 
 def analyze(views, *, services=(), entities=(USER,), sources=(EVENTS,)):

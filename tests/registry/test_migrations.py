@@ -13,8 +13,11 @@ from sqlalchemy import inspect
 
 from headwater.definitions.entity import Entity
 from headwater.errors import ConfigError, HeadwaterError
+from headwater.registry.audit import verify
+from headwater.registry.changed import ChangedQuery, ChangedRow
+from headwater.registry.changes import FeatureChange
 from headwater.registry.connect import new_engine, parse_url
-from headwater.registry.kinds import FeatureUsage
+from headwater.registry.kinds import Commit, FeatureUsage
 from headwater.registry.migrate import FOLDER, migrate, schema_version, upgrade
 from headwater.registry.schema import LATEST, VERSION_TABLE, metadata
 from headwater.registry.sql import SqlRegistry
@@ -76,6 +79,21 @@ def test_uses_that_were_recorded_before_are_kept(engine, url):
     assert registry.list("demo", FeatureUsage) == (use,)
     (group,) = registry.usage_groups("demo")
     assert (group.feature_version, group.importance, group.correlations) == ("1.2.0", 0.5, 0)
+    registry.close()
+
+
+def test_commits_that_were_made_before_are_found_by_what_they_changed(engine, url):
+    added = FeatureChange("added", "a", "", new_version="1.0.0")
+    with engine.begin() as connection:
+        upgrade(connection, "0003")
+        connection.exec_driver_sql("INSERT INTO heads VALUES ('demo', 1, '{\"generation\": 1}')")
+        body = msgspec.json.encode(Commit(1, "ann", 7, "new", features=(added,))).decode()
+        row = f"'demo', 1, '1', 'ann', 7, '{body}'"
+        connection.exec_driver_sql(f"INSERT INTO commits VALUES ({row})")
+    registry = SqlRegistry(url)
+    query = ChangedQuery(kind="feature", name="a", author="ann")
+    assert registry.changed("demo", query) == ((ChangedRow(1, "feature", "a", "create"),), 1)
+    assert verify(registry, "demo").checked == 0
     registry.close()
 
 

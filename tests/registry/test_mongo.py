@@ -4,8 +4,11 @@ import random
 import threading
 
 import pytest
+from msgspec.structs import replace
 
 from headwater.errors import ConfigError, ConflictError, StoreError
+from headwater.registry.changed import ChangedQuery, ChangedRow
+from headwater.registry.changes import FeatureChange
 from headwater.registry.head import Head
 from headwater.registry.kinds import Commit, Revision
 from headwater.registry.mongo_client import database, new_client
@@ -78,3 +81,14 @@ def test_indexed_fields_have_indexes(documents):
     keys = [tuple(index["key"]) for index in documents["runs"].list_indexes()]
     assert ("project", "started_at", "key") in keys
     assert ("project", "status", "started_at", "key") in keys
+
+
+def test_commits_of_an_earlier_version_are_found_by_what_they_changed(registry, documents):
+    added = FeatureChange("added", "a", "", new_version="1.0.0")
+    made = replace(commit(1), features=(added,))
+    registry.compare_and_set_head("demo", 0, Head(1), made)
+    documents["commits"].update_many({}, {"$unset": {"changed": ""}})
+    documents["schema"].update_many({}, {"$set": {"indexes": ""}})
+    registry.close()
+    rows, total = registry.changed("demo", ChangedQuery(name="a"))
+    assert (rows, total) == ((ChangedRow(1, "feature", "a", "create"),), 1)

@@ -41,7 +41,7 @@ class FeatureStoreService:
     def __init__(self, store: FeatureStore) -> None:
         self.store = store
         self._governance = store.governance
-        self._registry = store.registry
+        self.registry = store.registry
         self.project = store.project
 
     # --- features ---------------------------------------------------------------------------
@@ -190,12 +190,12 @@ class FeatureStoreService:
         self, feature_name: str, *, limit: int = 100
     ) -> list[schemas.FeatureUsageResponse]:
         """The uses of a feature, newest first."""
-        found = await _run(usage_history, self._registry, self.project, feature_name, limit=limit)
+        found = await _run(usage_history, self.registry, self.project, feature_name, limit=limit)
         return [convert.usage_response(self.project, usage) for usage in found]
 
     async def get_feature_statistics(self, feature_name: str) -> schemas.FeatureStatisticsResponse:
         """What the uses of a feature add up to."""
-        found = await _run(usage_statistics, self._registry, self.project, feature_name)
+        found = await _run(usage_statistics, self.registry, self.project, feature_name)
         return convert.statistics_response(found)
 
     # --- inside -----------------------------------------------------------------------------
@@ -211,7 +211,7 @@ class FeatureStoreService:
 
     def _record(self, usage: schemas.FeatureUsageCreate) -> schemas.FeatureUsageResponse:
         kept = convert.usage_of(usage)
-        record_usage(self._registry, self.project, [kept])
+        record_usage(self.registry, self.project, [kept])
         return convert.usage_response(self.project, kept)
 
     async def _become(
@@ -232,7 +232,7 @@ class FeatureStoreService:
         return await asyncio.to_thread(answered)
 
     def _features(self, states: Sequence[FeatureState]) -> list[schemas.FeatureResponse]:
-        totals = usage_totals(self._registry, self.project, [state.name for state in states])
+        totals = usage_totals(self.registry, self.project, [state.name for state in states])
         return [
             convert.feature_response(self.project, state, totals[state.name]) for state in states
         ]

@@ -12,6 +12,7 @@ import typer
 from headwater.cli import (
     changes,
     govern,
+    history,
     lineage,
     project,
     reading,
@@ -35,7 +36,18 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (project, changes, reading, search, govern, lineage, training, runs, serving):
+for module in (
+    project,
+    changes,
+    reading,
+    search,
+    history,
+    govern,
+    lineage,
+    training,
+    runs,
+    serving,
+):
     for name, command in module.COMMANDS.items():
         app.command(name)(command)
 app.add_typer(registry.app, name="registry")

@@ -1,4 +1,4 @@
-"""registry copy: move what a registry holds to another one."""
+"""registry copy and verify: move what a registry holds to another one; check the audit trail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headwater.cli.arguments import AsJson
-from headwater.cli.output import emit_json, emit_table, say
+from headwater.cli.output import emit, emit_json, emit_table, say
 from headwater.cli.session import session
 
 if TYPE_CHECKING:
@@ -52,6 +52,40 @@ def copy(
         emit_table(rows, ["project", "generation", "objects", "copied", "sha256"])
     copied, total = (sum(row[name] for row in rows) for name in ("copied", "objects"))
     say(f"copied {copied:,} of {total:,} objects, and verified all of them")
+
+
+@app.command("verify")
+def verify(
+    context: typer.Context,
+    *,
+    anchor: Annotated[
+        str | None,
+        typer.Option(
+            "--anchor", metavar="GENERATION:SHA256", help="A digest that was noted before."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that the audit trail is whole.
+
+    Each commit names the one before it by its digest, the head the last one. A digest that was
+    noted elsewhere tells whether all of them were written anew since.
+    """
+    from headwater.registry.audit import check_anchor
+    from headwater.registry.audit import verify as verified
+
+    store = session(context).store()
+    if anchor is not None:
+        generation, colon, digest = anchor.partition(":")
+        if not (colon and digest and generation.isdecimal()):
+            raise typer.BadParameter(f"--anchor {anchor}: write GENERATION:SHA256")
+        check_anchor(store.registry, store.project, int(generation), digest)
+    found = verified(store.registry, store.project)
+    if as_json:
+        emit_json(found)
+        return
+    emit(f"{found.generation}:{found.digest}")
+    say(f"{found.checked:,} of {found.generation:,} commits are as the next one knows them")
 
 
 def _row(made: CopiedProject) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from headwater.errors import ConflictError, DefinitionError
 from headwater.registry.audit import changes_since
 from headwater.registry.explain import summarize
 from headwater.registry.head import FeatureEntry, Head
-from headwater.registry.kinds import Commit, now_us, unpack
+from headwater.registry.kinds import Commit, digest_of, now_us, unpack
 from headwater.registry.listed import listed
 from headwater.registry.plan import Plan
 from headwater.registry.store import Registry
+from headwater.registry.trail import told_features, told_objects
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def apply_plan(registry: Registry, plan: Plan, *, author: str, at: int | None = 
     if head.generation != plan.base_generation:
         raise _conflict(registry, plan)
     registry.put(plan.project, unpack(plan.puts))
-    commit = _commit(plan, author, now_us() if at is None else at)
+    commit = _commit(registry, plan, head, author, now_us() if at is None else at)
     after = stamped(plan.head, commit)
     try:
         rows = listed(registry, plan.project, after)
@@ -60,7 +61,7 @@ def _is_applied(registry: Registry, plan: Plan, head: Head) -> bool:
 
 
 def stamped(head: Head, commit: Commit) -> Head:
-    """A head with the time and author of the commit on what that commit makes or changes."""
+    """A head with its commit's digest, and with its time and author on what that changes."""
     revisions = {
         name: replace(entry, retired_at=commit.at) if entry.retired == commit.generation else entry
         for name, entry in head.revisions.items()
@@ -69,7 +70,7 @@ def stamped(head: Head, commit: Commit) -> Head:
         name: _stamped(entry, commit) if entry.touched == commit.generation else entry
         for name, entry in head.features.items()
     }
-    return replace(head, features=features, revisions=revisions)
+    return replace(head, features=features, revisions=revisions, trail=digest_of(commit))
 
 
 def _stamped(entry: FeatureEntry, commit: Commit) -> FeatureEntry:
@@ -91,15 +92,16 @@ def _stamped(entry: FeatureEntry, commit: Commit) -> FeatureEntry:
     )
 
 
-def _commit(plan: Plan, author: str, at: int) -> Commit:
+def _commit(registry: Registry, plan: Plan, head: Head, author: str, at: int) -> Commit:
     return Commit(
         generation=plan.head.generation,
         author=author,
         at=at,
         summary=summarize(plan),
-        objects=plan.objects,
-        features=plan.features,
+        objects=told_objects(registry, plan.project, plan.objects, head, plan.puts),
+        features=told_features(registry, plan.project, plan.features, head, plan.head),
         revisions=tuple(change for change in plan.revisions if change.action != "kept"),
+        parent=head.trail,
     )
 
 

@@ -108,6 +108,7 @@ def _next_head(
         services=keys["service"],
         features=features,
         revisions=next_revisions(head, desired, features, generation),
+        trail=head.trail,
     )
     return head if after.same_content(head) else after
 

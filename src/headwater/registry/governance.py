@@ -36,6 +36,7 @@ from headwater.registry.rollback import rolled_back
 from headwater.registry.search import FeatureSearch
 from headwater.registry.state import known_feature, load_versions, no_version
 from headwater.registry.store import Registry
+from headwater.registry.trail import told_features
 from headwater.registry.transitions import check_transition
 from headwater.registry.versions import Wanted, known_version
 
@@ -355,7 +356,10 @@ class Governance:
             return
         edited = edited_head(head, done)
         self._registry.put(self._project, done.objects)
-        commit = Commit(edited.generation, author, now_us(), done.summary, (), done.changes)
+        told = told_features(self._registry, self._project, done.changes, head, edited)
+        commit = Commit(
+            edited.generation, author, now_us(), done.summary, features=told, parent=head.trail
+        )
         after = stamped(edited, commit)
         rows = listed(self._registry, self._project, after)
         self._registry.compare_and_set_head(self._project, head.generation, after, commit, rows)

@@ -101,7 +101,8 @@ class RevisionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 class Head(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a project is at one generation; names are sorted.
 
-    `entities`, `sources` and `services` map names to the keys of their definitions.
+    `entities`, `sources` and `services` map names to the keys of their definitions, `trail` is
+    the digest of the commit that made this head.
     """
 
     generation: int = 0
@@ -111,6 +112,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True):
     services: dict[str, str] = {}
     features: dict[str, FeatureEntry] = {}
     revisions: dict[str, RevisionEntry] = {}
+    trail: str = ""
 
     def applied(self) -> Mapping[str, FeatureEntry]:
         """The features that definitions declare now: no drafts, removed ones, mere entries."""

@@ -142,7 +142,11 @@ class FeatureUsage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One apply in the audit trail: who changed what, from what to what, and when."""
+    """One apply in the audit trail: who changed what, from what to what, and when.
+
+    `parent` is the digest of the commit before it, so that none can be changed, or left out,
+    without all that come after it telling.
+    """
 
     generation: int
     author: str
@@ -151,6 +155,7 @@ class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
     objects: tuple[ObjectChange, ...] = ()
     features: tuple[FeatureChange, ...] = ()
     revisions: tuple[RevisionChange, ...] = ()
+    parent: str = ""
 
 
 Stored = (
@@ -204,6 +209,11 @@ class Kind(Generic[T]):
 def content_key(item: Definition | FeatureVersion | FeatureRecord) -> str:
     """The SHA-256 of an object's text, which is the key of what is immutable."""
     return hashlib.sha256(kind_of(type(item)).encode(item).encode()).hexdigest()
+
+
+def digest_of(commit: Commit) -> str:
+    """The SHA-256 of a commit's text, which the next commit and the head hold."""
+    return hashlib.sha256(kind_of(Commit).encode(commit).encode()).hexdigest()
 
 
 KINDS: dict[type[Any], Kind[Any]] = {

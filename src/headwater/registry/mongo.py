@@ -19,10 +19,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from headwater.errors import NotFoundError, StoreError
+from headwater.registry.changed import ChangedQuery, ChangedRow
 from headwater.registry.fields import check_where, kept_values, order_of
 from headwater.registry.head import Head, decode_head, encode_head
 from headwater.registry.kinds import Commit, Kind, Stored, kind_of
 from headwater.registry.listed import ListedFeature, ListedQuery, UsageGroup, UsageTotal
+from headwater.registry.mongo_changed import complete, noted, select_changed
 from headwater.registry.mongo_client import (
     DESCENDING,
     BulkWriteError,
@@ -36,15 +38,17 @@ from headwater.registry.mongo_client import (
     new_client,
     set_up,
     shown_url,
+    text_of,
     translated,
 )
 from headwater.registry.mongo_features import Rows, find, packed, totals, unpacked
 from headwater.registry.mongo_usage import groups
-from headwater.registry.store import another_generation
+from headwater.registry.store import another_generation, check_deletable
 
 T = TypeVar("T")
 _CHUNK = 500
 _LARGEST = 16_000_000  # a document of MongoDB has 16 MiB, and this one other fields
+_LARGE = 100_000  # from here on the text of a commit is kept compressed
 _DUPLICATE = 11_000
 _LATEST = [("generation", DESCENDING), ("key", DESCENDING)]
 
@@ -92,7 +96,7 @@ class MongoRegistry:
             for ids in _chunks(project, keys):
                 query = {"_id": {"$in": ids}}
                 documents += found[collection_of(known)].find(query, {"key": 1, "body": 1})
-        return {document["key"]: known.decode(document["body"]) for document in documents}
+        return {document["key"]: known.decode(text_of(document)) for document in documents}
 
     def list(
         self,
@@ -111,9 +115,10 @@ class MongoRegistry:
         with self._connected() as found:
             cursor = found[collection_of(known)].find(query, {"body": 1}).sort(order)
             documents = list(cursor.limit(limit or 0))
-        return tuple(known.decode(document["body"]) for document in documents)
+        return tuple(known.decode(text_of(document)) for document in documents)
 
     def delete(self, project: str, kind: type[Any], keys: Iterable[str]) -> int:
+        check_deletable(kind_of(kind))
         count = 0
         with self._connected() as found:
             for ids in _chunks(project, keys):
@@ -173,6 +178,10 @@ class MongoRegistry:
     def find(self, project: str, query: ListedQuery) -> tuple[tuple[str, ...], int]:
         return find(self._rows(project).values(), query)
 
+    def changed(self, project: str, query: ChangedQuery) -> tuple[tuple[ChangedRow, ...], int]:
+        with self._connected() as found:
+            return select_changed(found, project, query)
+
     def usage_totals(self, project: str, features: Iterable[str]) -> dict[str, UsageTotal]:
         with self._connected() as found:
             return totals(found, project, features)
@@ -220,7 +229,7 @@ class MongoRegistry:
         client = new_client(self._url)
         try:
             found = database(client)
-            set_up(found)
+            set_up(found, complete)
         except BaseException:
             client.close()
             raise
@@ -250,16 +259,28 @@ def _chunks(project: str, keys: Iterable[str]) -> Iterator[list[str]]:
 def _document(project: str, kind: Kind[Any], item: Any) -> Document:
     """An object as it is kept. Raises StoreError for one that is too large."""
     key, body = kind.key(item), kind.encode(item)
-    _check_size(project, f"{kind.name} '{key}'", len(body.encode()))
+    packed: str | bytes = body
     fields = kept_values(kind, item)
-    return {"_id": _id(project, key), "project": project, "key": key, **fields, "body": body}
+    if isinstance(item, Commit):
+        fields |= noted(item)
+        if len(body) > _LARGE:
+            packed = zlib.compress(body.encode(), 1)
+    size = len(packed if isinstance(packed, bytes) else packed.encode())
+    _check_size(project, f"{kind.name} '{key}'", size)
+    return {
+        "_id": _id(project, key),
+        "project": project,
+        "key": key,
+        **fields,
+        "body": packed,
+    }
 
 
 def _generation(project: str, head: Head, commit: Commit, listed: bytes) -> Document:
     """A commit and the head that it makes; of a head's text, a tenth remains."""
     document = _document(project, kind_of(Commit), commit)
     text = zlib.compress(encode_head(head).encode())
-    size = len(text) + len(listed) + len(document["body"].encode())
+    size = len(text) + len(listed) + len(document["body"]) + 100 * len(document["changed"])
     _check_size(project, "the head with its commit", size)
     return {**document, "complete": True, "head": text, "listed": listed}
 

@@ -6,7 +6,8 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,6 +48,7 @@ __all__ = [
     "new_client",
     "set_up",
     "shown_url",
+    "text_of",
     "translated",
 ]
 Document = dict[str, Any]
@@ -100,12 +102,14 @@ def collection_of(kind: Kind[Any]) -> str:
     return f"{kind.name}s"
 
 
-def set_up(found: Database) -> None:
+def set_up(found: Database, complete: Callable[[Database], None]) -> None:
     """Make the indexes that `KINDS` asks for, where the database doesn't say that it has them.
 
+    `complete` gives what an earlier version wrote the fields that are new.
     Raises ConfigError for a registry of a newer format.
     """
     wanted = {collection_of(kind): _indexes(kind) for kind in KINDS.values()}
+    wanted["commits"].append(["project", "changed.name"])
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     schema = found["schema"]
     known = schema.find_one({"_id": "headwater"}) or {"format": FORMAT, "indexes": ""}
@@ -116,6 +120,7 @@ def set_up(found: Database) -> None:
         )
     if known["indexes"] == digest:
         return
+    complete(found)
     if all(_create_indexes(found, name, indexes) for name, indexes in wanted.items()):
         state = {"_id": "headwater", "format": FORMAT, "indexes": digest}
         schema.replace_one({"_id": "headwater"}, state, upsert=True)
@@ -139,6 +144,12 @@ def _indexes(kind: Kind[Any]) -> list[list[str]]:
     order = order_of(kind)
     fields = [field for field in indexed_fields(kind) if field != order]
     return [["project", order, "key"], *(["project", field, order, "key"] for field in fields)]
+
+
+def text_of(document: Document) -> str:
+    """The text of an object; that of a large commit is compressed."""
+    body: str | bytes = document["body"]
+    return body if isinstance(body, str) else zlib.decompress(body).decode()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from sqlalchemy import (
     desc,
 )
 
-LATEST = "0003"
+LATEST = "0004"
 VERSION_TABLE = "headwater_schema"
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -77,6 +77,18 @@ commits = Table(
     Column("at", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
     Index(None, "project", "at"),
+    Index(None, "project", "key"),
+)
+
+changed = Table(
+    "changed",
+    metadata,
+    _project(),
+    Column("kind", String(16), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("change", String(16), nullable=False),
+    Index(None, "project", "generation", "kind", "name"),
 )
 
 usages = Table(

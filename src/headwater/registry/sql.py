@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Table, delete, select, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from headwater.errors import NotFoundError, StoreError
+from headwater.registry.changed import ChangedQuery, ChangedRow
 from headwater.registry.connect import BEGIN, new_engine, parse_url, reason, shown_url, use_wal
 from headwater.registry.fields import check_where, kept_values, order_of
 from headwater.registry.head import Head, decode_head, encode_head
@@ -19,9 +20,10 @@ from headwater.registry.kinds import Commit, Kind, Stored, kind_of
 from headwater.registry.listed import ListedFeature, ListedQuery, UsageGroup, UsageTotal
 from headwater.registry.migrate import is_current, migrate
 from headwater.registry.schema import commits, heads, objects, runs, usages
+from headwater.registry.sql_changed import note, select_changed
 from headwater.registry.sql_features import dialect_of, find, relist, totals
 from headwater.registry.sql_usage import groups
-from headwater.registry.store import another_generation
+from headwater.registry.store import another_generation, check_deletable
 
 T = TypeVar("T")
 _TABLES: dict[str, Table] = {"run": runs, "commit": commits, "usage": usages}
@@ -95,6 +97,7 @@ class SqlRegistry:
 
     def delete(self, project: str, kind: type[Any], keys: Iterable[str]) -> int:
         known = kind_of(kind)
+        check_deletable(known)
         table = _table(known)
         wanted = iter(dict.fromkeys(keys))
         count = 0
@@ -160,6 +163,10 @@ class SqlRegistry:
     def find(self, project: str, query: ListedQuery) -> tuple[tuple[str, ...], int]:
         with self._reading() as connection:
             return find(connection, project, query)
+
+    def changed(self, project: str, query: ChangedQuery) -> tuple[tuple[ChangedRow, ...], int]:
+        with self._reading() as connection:
+            return select_changed(connection, project, query)
 
     def usage_totals(self, project: str, features: Iterable[str]) -> dict[str, UsageTotal]:
         with self._reading() as connection:
@@ -250,6 +257,8 @@ def _insert(connection: Connection, project: str, kind: Kind[Any], items: list[A
     else:
         insert = insert.on_conflict_do_nothing()
     connection.execute(insert, [rows[key] for key in sorted(rows)])
+    if kind.type is Commit:
+        note(connection, project, items)
 
 
 def _row(project: str, kind: Kind[Any], item: Any) -> dict[str, Any]:

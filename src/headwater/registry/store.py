@@ -7,8 +7,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, TypeVar
 
 from headwater.errors import ConfigError, ConflictError, near_miss
+from headwater.registry.changed import ChangedQuery, ChangedRow
 from headwater.registry.head import Head
-from headwater.registry.kinds import Commit, Stored
+from headwater.registry.kinds import Commit, Kind, Stored
 from headwater.registry.listed import ListedFeature, ListedQuery, UsageGroup, UsageTotal
 
 GROUP = "headwater.registries"
@@ -51,7 +52,10 @@ class Registry(Protocol):
         """Objects of a kind whose indexed fields equal `where`, newest first."""
 
     def delete(self, project: str, kind: type[Any], keys: Iterable[str]) -> int:
-        """Forget the objects of those keys; how many there were."""
+        """Forget the objects of those keys; how many there were.
+
+        Raises TypeError for commits: the audit trail only grows.
+        """
 
     def projects(self) -> tuple[str, ...]:
         """The names of the projects that something was kept for."""
@@ -78,6 +82,9 @@ class Registry(Protocol):
 
     def find(self, project: str, query: ListedQuery) -> tuple[tuple[str, ...], int]:
         """The names of the features of one page, and how many there are on all pages."""
+
+    def changed(self, project: str, query: ChangedQuery) -> tuple[tuple[ChangedRow, ...], int]:
+        """One page of what commits changed, and how many rows there are on all pages."""
 
     def usage_totals(self, project: str, features: Iterable[str]) -> dict[str, UsageTotal]:
         """How often these features were used, those that ever were."""
@@ -119,6 +126,12 @@ def open_registry(url: str) -> Registry:
     backend = known[name].load()
     registry: Registry = backend(url)
     return registry
+
+
+def check_deletable(kind: Kind[Any]) -> None:
+    """Raise TypeError for commits: the audit trail only grows."""
+    if kind.type is Commit:
+        raise TypeError("commits are never deleted: they are the audit trail")
 
 
 def another_generation(project: str, found: int, expected: int) -> ConflictError:
