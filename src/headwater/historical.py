@@ -44,6 +44,11 @@ class HistoricalJob:
         self._requests = tuple(requests)
         self._options = options
 
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """What is asked for, resolved against the project."""
+        return self._requests
+
     @cached_property
     def _computed(self) -> tuple[pa.Table, tuple[str, ...]]:
         with self._engine.traced() as statements:

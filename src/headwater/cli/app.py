@@ -11,6 +11,7 @@ import typer
 
 from headwater.cli import (
     changes,
+    explain,
     govern,
     history,
     lineage,
@@ -40,6 +41,7 @@ for module in (
     project,
     changes,
     reading,
+    explain,
     search,
     history,
     govern,

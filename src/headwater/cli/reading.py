@@ -99,11 +99,11 @@ def get(
     rows = _rows(key or [])
     store = session(context).store()
     types = store.online_keys(wanted)
-    typed = [
-        {name: _typed(name, text, types.get(name, "string")) for name, text in row.items()}
+    keys = [
+        {name: typed(name, text, types.get(name, "string")) for name, text in row.items()}
         for row in rows
     ]
-    response = store.get_online_features(wanted, typed)
+    response = store.get_online_features(wanted, keys)
     if as_json:
         emit_json(response.to_dict())
     else:
@@ -165,7 +165,7 @@ def _rows(pairs: list[str]) -> list[dict[str, str]]:
     return rows
 
 
-def _typed(name: str, text: str, dtype: str) -> Any:
+def typed(name: str, text: str, dtype: str) -> Any:
     """A key's value in the form that a request takes; a usage error where it is no such value."""
     if dtype in {"int32", "int64"}:
         try:

@@ -21,7 +21,7 @@ def describe(requests: Sequence[Request], *, knowledge: bool = True) -> str:
         for request in requests:
             if (id(request.project), request.view) == (number, name):
                 feature = view.feature(request.feature)
-                lines.append(f"  {request.output}: {_feature_line(feature)}")
+                lines.append(f"  {request.output}: {feature_line(feature)}")
     return "\n".join(lines)
 
 
@@ -56,7 +56,8 @@ def _knowledge(view: AnalyzedView, *, knowledge: bool) -> str:
     return f"known since {source.available_at}{versions}"
 
 
-def _feature_line(feature: AnalyzedFeature) -> str:
+def feature_line(feature: AnalyzedFeature) -> str:
+    """Kind, type, definition and frame of a feature."""
     made = feature.feature
     what = made.function.path if made.function is not None else made.definition
     frame = ""

@@ -30,6 +30,12 @@ class Request:
     output: str
     join_keys: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def given_types(self) -> dict[str, str]:
+        """The join keys and the values of a request that it takes, name to type."""
+        view = self.project.views[self.view]
+        return {**view.join_keys, **view.feature(self.feature).request}
+
 
 @dataclass(frozen=True)
 class Options:

@@ -14,6 +14,7 @@ from headwater.expressions.analyzed import AnalyzedFeature
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE = range(4)
+STATUSES = ("PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE")
 _TEXTS = np.array([None, None, "NOT_FOUND", "OUTSIDE_MAX_AGE"], dtype=object)
 _NEVER = 2**63 - 1
 _TIME = pa.timestamp("us", tz="UTC")
