@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from headwater.compute.describe import describe
 from headwater.compute.historical import Options, Request, compute_historical
-from headwater.definitions.service import FeatureRef, FeatureService, parse_ref
+from headwater.definitions.service import FeatureRef, FeatureService, each_reference, parse_ref
 from headwater.errors import DefinitionError, MissingExtraError, NotFoundError, near_miss
 from headwater.expressions.analyzed import AnalyzedProject
 from headwater.registry.head import Head
@@ -136,9 +136,10 @@ def _references(store: FeatureStore, head: Head, features: Features) -> list[Fea
                 f"no feature service or feature '{features}'{near_miss(features, names)}"
             )
         return [parse_ref(features)]
-    if not features:
+    given = each_reference(features)
+    if not given:
         raise DefinitionError("features: the list is empty; name at least one")
-    return [parse_ref(feature) for feature in features]
+    return [parse_ref(feature) for feature in given]
 
 
 def _request(store: FeatureStore, head: Head, ref: FeatureRef) -> Request:

@@ -14,7 +14,7 @@ from headwater.compute.trial import try_expressions
 from headwater.config import Settings, load_settings
 from headwater.definitions.collection import Definitions, collect, implicit
 from headwater.definitions.instants import as_micros
-from headwater.definitions.service import FeatureService
+from headwater.definitions.service import FeatureService, each_reference
 from headwater.errors import DefinitionError, NotFoundError
 from headwater.expressions.analysis import analyze
 from headwater.expressions.analyzed import AnalyzedProject
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 Reports = list["RunReport"]
 
+_REVISIONS = 64
+"""Revisions beside the current ones that are kept analysed; what they say never changes."""
+
 
 class FeatureStore:
     """A project's definitions, history and latest values.
@@ -67,6 +70,7 @@ class FeatureStore:
         """Open the project at or above `path`. Raises ConfigError where there is none."""
         self.settings = settings if settings is not None else load_settings(path)
         self._analyzed: tuple[int, AnalyzedProject] | None = None
+        self._revisions: dict[str, AnalyzedProject] = {}
 
     @property
     def project(self) -> str:
@@ -282,6 +286,13 @@ class FeatureStore:
 
     def project_of(self, revision: str) -> AnalyzedProject:
         """What has to be known to compute a revision that may not be current."""
+        found = self._revisions.pop(revision, None) or self._analyzed_revision(revision)
+        self._revisions[revision] = found  # the one used last stands last
+        if len(self._revisions) > _REVISIONS:
+            self._revisions.pop(next(iter(self._revisions)), None)
+        return found
+
+    def _analyzed_revision(self, revision: str) -> AnalyzedProject:
         definitions, schemas = revision_definitions(self.registry, self.project, revision)
         found = analyze(definitions, lambda source: schemas[source.name])
         if all(view.revision != revision for view in found.views.values()):
@@ -397,7 +408,8 @@ class FeatureStore:
             return (None, features) if features in services else ([features], None)
         if isinstance(features, FeatureService):
             return [reference_of(ref) for ref in features.features], None
-        return [f if isinstance(f, str) else reference_of(f) for f in features], None
+        given = each_reference(features)
+        return [f if isinstance(f, str) else reference_of(f) for f in given], None
 
 
 def _kept(stored: Definitions, *, prune: bool) -> Definitions:

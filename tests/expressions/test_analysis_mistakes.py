@@ -60,6 +60,11 @@ MISTAKES = [
         "did you mean 'kind'?",
     ),
     (
+        [view(Feature("a", 'CASE WHEN kind = "click" THEN 1 END'))],
+        f"{A} 'expression': no column 'click' in source 'events', nor a feature of that name; "
+        "a text stands in single quotes: 'click'",
+    ),
+    (
         [view(n("clicks"), n("views")), view(Feature("a", "clics / views"), name="w", source=None)],
         "feature view 'w': feature 'a': field 'expression': no feature 'clics'; "
         "did you mean 'clicks'?",

@@ -127,6 +127,10 @@ def test_rows_are_encoded_as_the_codec_encodes_keys(data):
         {"a": [1, 2], "b": ("x", "y")},
         {"a": np.array([1, 2]), "b": pd.Series(["x", "y"])},
         {"a": pa.array([1, 2]), "b": pl.Series(["x", "y"])},
+        pa.table({"a": [1, 2], "b": ["x", "y"]}),
+        pl.DataFrame({"a": [1, 2], "b": ["x", "y"]}),
+        pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}),
+        pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=["i", "j"]),
     ],
 )
 def test_the_forms_of_rows(rows):
@@ -147,6 +151,10 @@ def test_the_forms_of_rows(rows):
         ([{"a": 1}, 5], "entity row 1 is of type int; expected a dict of join keys"),
         ({"a": [1, 2], "b": [1]}, "column 'b' has 1 rows, column 'a' has 2"),
         ({"a": 5}, "column 'a' is of type int; expected a list"),
+        (pl.DataFrame({"a": []}), "there are no entity rows"),
+        (None, "entity_rows is of type NoneType; expected a list with one dict of join keys a row"),
+        ("u1", "entity_rows is of type str; expected a list"),
+        (7, "entity_rows is of type int; expected a list"),
         ({"a": "xy"}, "column 'a' is of type str; expected a list"),
     ],
 )

@@ -196,6 +196,31 @@ def test_two_versions_of_one_feature_in_one_training_set_need_an_alias(make):
     ]
 
 
+def test_a_revision_that_is_no_longer_current_is_analysed_once(make, monkeypatch):
+    from headwater import store as facade
+
+    store = make(ROWS)
+    for factor in (1, 10):
+        features = [
+            Feature(f"total_{n}", f"sum(amount * {n * factor})", window="1d") for n in range(5)
+        ]
+        store.apply([view("totals", features, update_frequency="hourly")])
+    calls, analyze = [], facade.analyze
+
+    def counted(*arguments):
+        calls.append(1)
+        return analyze(*arguments)
+
+    store = make()  # a new process, as it were
+    store.analyzed()
+    monkeypatch.setattr(facade, "analyze", counted)
+    pinned = [f"total_{n}@1.0.0" for n in range(5)]
+    for _ in range(2):
+        found = store.get_historical_features(shop.spine(["a"], [NOON]), pinned).to_arrow()
+    assert [found[f"total_{n}"].to_pylist() for n in range(5)] == [[3.0 * n] for n in range(5)]
+    assert len(calls) == 1
+
+
 def test_a_service_pinned_to_an_old_version_is_served_and_kept_up_to_date(make, tmp_path):
     store = make(ROWS)
     store.apply([total(), FeatureService("model", ["total@1.0.0"])])

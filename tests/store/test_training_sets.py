@@ -166,6 +166,21 @@ def test_times_that_are_none_are_refused(store, column, match):
         store.get_historical_features(spine, FEATURES).to_arrow()
 
 
+@pytest.mark.parametrize("given", [None, 7, {"last_items": 1}])
+def test_what_is_no_list_of_features_is_told(store, given):
+    with pytest.raises(DefinitionError, match="features: expected a list of references, a service"):
+        store.get_historical_features(spine_table(), given)
+    with pytest.raises(DefinitionError, match="features: expected a list of references, a service"):
+        store.get_online_features(given, [{"user_id": "a"}])
+
+
+@pytest.mark.parametrize("given", [[7], [None]])
+def test_what_is_no_feature_is_told(store, given):
+    for ask in (store.get_historical_features, lambda a, b: store.get_online_features(b, a)):
+        with pytest.raises(DefinitionError, match=r"feature reference .*: give a text as 'view:"):
+            ask(spine_table(), given)
+
+
 def test_nested_columns_of_a_polars_spine_come_back_as_they_were(store):
     tags = [["x"], [], None, ["y", "z"], ["x"]]
     notes = [{"by": "ann", "at": [1.5]}] * 5

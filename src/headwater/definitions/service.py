@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -86,6 +86,17 @@ def parse_ref(value: Any) -> FeatureRef:
     raise DefinitionError(
         f"feature reference {value!r}: give a text as 'view:feature', or a FeatureRef"
     )
+
+
+def each_reference(features: Any) -> list[str | FeatureRef]:
+    """What is asked for, one by one: texts as they are. Raises DefinitionError for anything else
+    than a list of references.
+    """
+    if isinstance(features, Mapping) or not isinstance(features, Iterable):
+        raise DefinitionError(
+            f"features: expected a list of references, a service or its name; got {features!r}"
+        )
+    return [given if isinstance(given, str) else parse_ref(given) for given in features]
 
 
 class FeatureService(Definition):

@@ -95,8 +95,12 @@ def _unknown(draft: Draft, feature: str, name: str, owners: Mapping[str, str]) -
         what = f"no column '{name}' in source '{draft.source.name}', nor {other} of that name"
     else:
         what = f"no feature '{name}'"
-    field = "function" if draft.view.feature(feature).function is not None else "expression"
-    return DefinitionError(f"{draft.where(feature, field)}: {what}{hint(name, places)}")
+    given = draft.view.feature(feature)
+    field = "function" if given.function is not None else "expression"
+    near = hint(name, places)
+    if field == "expression" and f'"{name}"' in given.definition:
+        near = f"{near_miss(name, places)}; a text stands in single quotes: '{name}'"
+    return DefinitionError(f"{draft.where(feature, field)}: {what}{near}")
 
 
 # --- one view ---------------------------------------------------------------------------

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
 
 from headwater.errors import NotFoundError, PreconditionError, RequestError
 from headwater.online.store import OnlineStore
@@ -15,7 +15,14 @@ from headwater.serving.live import REFRESH, LiveCatalogue
 from headwater.serving.plan import Plan
 from headwater.serving.response import OnlineResponse
 
-EntityRows = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
+
+class Frame(Protocol):
+    """A polars or pandas frame, an Arrow table: what gives its columns to Arrow."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+EntityRows = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]] | Frame
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -53,8 +60,8 @@ class OnlineReader:
     ) -> OnlineResponse:
         """The features, or those of a service, for each row, in the order of the request.
 
-        `entity_rows` are dicts of join keys, a row each, or a dict of columns. A feature is
-        `feature` or `view:feature`, either with `@version`. Raises NotFoundError for an unknown
+        `entity_rows` are dicts of join keys, a row each, a dict of columns, or a frame. A feature
+        is `feature` or `view:feature`, either with `@version`. Raises NotFoundError for an unknown
         name, RequestError for wrong rows, ComputeError where a derived feature can't be
         computed, StoreError where the store can't be read.
         """
@@ -142,13 +149,18 @@ class OnlineReader:
 
 
 def columns_of(entity_rows: EntityRows) -> tuple[Columns, int]:
-    """Rows, or columns, as columns and their number of rows.
+    """Rows, columns, or a frame, as columns and their number of rows.
 
     Raises RequestError where there are no rows, or they don't have the same columns.
     """
-    if not isinstance(entity_rows, list) and isinstance(entity_rows, Mapping):
+    if isinstance(entity_rows, list):
+        rows = entity_rows
+    elif isinstance(entity_rows, Mapping):
         return same_length({name: _listed(name, given) for name, given in entity_rows.items()})
-    rows = list(entity_rows)
+    elif hasattr(entity_rows, "__arrow_c_stream__"):
+        return same_length(_columns_of_frame(entity_rows))
+    else:
+        rows = _rows_of(entity_rows)
     if not rows:
         raise RequestError("there are no entity rows; give one dict of join keys a row")
     try:
@@ -156,6 +168,23 @@ def columns_of(entity_rows: EntityRows) -> tuple[Columns, int]:
     except (KeyError, TypeError):
         _explain_rows(rows)
     return columns, len(rows)
+
+
+def _rows_of(given: object) -> list[Any]:
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return list(given)
+    raise RequestError(
+        f"entity_rows is of type {type(given).__name__}; expected a list with one dict of join "
+        "keys a row, a dict of columns, or a frame"
+    )
+
+
+def _columns_of_frame(frame: Frame) -> Columns:
+    import pyarrow as pa
+
+    found: dict[str, list[Any]] = pa.table(frame).to_pydict()
+    # a pandas frame brings its index, unless that is no more than the rows' numbers
+    return {name: values for name, values in found.items() if not name.startswith("__index_level")}
 
 
 def same_length(columns: Columns) -> tuple[Columns, int]:
