@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from headwater.offline.quarantine import Quarantine
     from headwater.offline.tables import OfflineTables
     from headwater.online.store import OnlineStore
+    from headwater.pipeline.collection import Garbage
     from headwater.pipeline.runs import RunReport
     from headwater.registry.copying import CopiedProject
     from headwater.registry.governance import Governance
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from headwater.serving.response import OnlineResponse
 
 Reports = list["RunReport"]
+Garbages = list["Garbage"]
 
 _REVISIONS = 64
 """Revisions beside the current ones that are kept analysed; what they say never changes."""
@@ -370,6 +372,18 @@ class FeatureStore:
             return runner.run(names, until=as_micros(until), on_progress=on_progress)
         finally:
             self.publish()
+
+    def garbage(self) -> Garbages:
+        """The revisions that nothing can reach any more, and what removing them would free."""
+        from headwater.collecting import garbage_of
+
+        return garbage_of(self)
+
+    def collect_garbage(self) -> Garbages:
+        """Remove the values of the revisions that nothing can reach; says what they were."""
+        from headwater.collecting import collect_garbage
+
+        return collect_garbage(self)
 
     def backfill(
         self, view: str, start: Any, end: Any, *, on_progress: OnProgress | None = None

@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from headwater import FeatureStore
+from headwater import Feature, FeatureService, FeatureStore
 from headwater.offline.intervals import Interval
 from headwater.serving.catalogue import decode
 from headwater.serving.live import DOCUMENT
@@ -319,6 +320,63 @@ def test_apply_killed_at_any_moment(worker, running, tmp_path):
     assert [False, True] not in seen, "served before it was applied"
     assert [False, False] in seen
     assert [True, False] in seen or [True, True] in seen
+
+
+@pytest.fixture(scope="module")
+def replaced(running, tmp_path_factory):
+    """Views were changed, and nothing is kept for a rollback: what they held is garbage."""
+    folder = tmp_path_factory.mktemp("faults") / "replaced"
+    shutil.copytree(running, folder)
+    with (folder / "headwater.toml").open("a") as settings:
+        settings.write("[registry]\nrollback_days = 0\n")
+    store = FeatureStore(folder)
+    store.backfill("windowed", day(0), day(1))
+    store.materialize(until=SECOND)
+    last = [Feature("last_kind", "upper(kind)"), Feature("last_amount", "amount * 2")]
+    changed = [one for one in projects.after() if one is not projects.LAST]
+    changed += [shop.view("latest", last), FeatureService("model", ["count_1d"])]
+    store.apply(changed, prune=True)
+    store.materialize(until=SECOND)
+    store.close()
+    return folder
+
+
+class Kept:
+    """What of a project is there, and what could be removed."""
+
+    def __init__(self, folder):
+        store = FeatureStore(folder)
+        head = store.registry.head("shop")
+        self.garbage = [replace(one, since=None) for one in store.garbage()]
+        self.sizes = {name: store.online.size("shop", name) for name in head.revisions}
+        self.offline = {name: store.tables.size(name) for name in head.revisions}
+        self.given_up = {n for n, entry in head.revisions.items() if entry.collected_at}
+        self.values = served(store, ["count_1d", "last_kind"], USERS)
+        self.model = store.get_online_features("model", {"user_id": USERS}).to_dict()["values"]
+        store.close()
+
+
+def test_gc_killed_at_any_moment(worker, replaced, tmp_path):
+    before = Kept(replaced)
+    assert len(before.garbage) > 1
+    assert sum(one.offline_bytes for one in before.garbage) > 0
+    copies = list(worker.deaths(tmp_path, replaced, 6, "gc", 10))
+    after = Kept(tmp_path / "whole")
+    gone = {one.revision for one in before.garbage}
+    assert (after.garbage, after.given_up) == ([], gone)
+    assert all(after.sizes[name].rows == after.offline[name] == 0 for name in gone)
+    partly = 0
+    for folder, _ in copies:
+        found = Kept(folder)
+        assert (found.values, found.model) == (before.values, before.model)
+        assert found.given_up in (set(), gone)
+        partly += bool(found.garbage) and bool(found.given_up)
+        worker(folder, "gc")
+        again = Kept(folder)
+        assert (again.garbage, again.given_up) == ([], gone)
+        assert (again.sizes, again.offline) == (after.sizes, after.offline)
+        assert (again.values, again.model) == (before.values, before.model)
+    assert partly > 2, "no gc was killed half-way: the test looks at nothing"
 
 
 def test_of_two_processes_that_apply_at_once_none_loses_anything(worker, running, tmp_path):

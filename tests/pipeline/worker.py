@@ -24,12 +24,13 @@ import deltalake  # noqa: F401
 import lmdb  # noqa: F401
 import pandas as pd  # noqa: F401 - Arrow imports it where it finds it
 
+import headwater.collecting
 import headwater.serving.publishing  # noqa: F401
 from headwater import FeatureStore, filling
 from headwater.compute import latest
 from headwater.compute.reading import Reader
 from headwater.offline import duckdb_names  # noqa: F401
-from headwater.online import lmdb_store, sorted_load  # noqa: F401
+from headwater.online import lmdb_store, sorted_load
 from headwater.pipeline import backfill, loading, materialize
 from headwater.registry import sql  # noqa: F401
 from pipeline import projects
@@ -43,6 +44,7 @@ def in_small_parts() -> None:
     loading.FLUSH_ROWS = 5
     sorted_load._RUN_ROWS = 4
     backfill.CHUNK_TICKS = 24
+    lmdb_store._DELETED_ROWS = 4
 
 
 def opened(folder: str) -> FeatureStore:
@@ -59,6 +61,8 @@ def run(store: FeatureStore, verb: str, arguments: dict[str, Any]) -> None:
         store.apply(projects.PROJECTS[arguments["project"]]())
     elif verb == "materialize":
         store.materialize(until=arguments["until"])
+    elif verb == "gc":
+        store.collect_garbage()
     else:
         store.backfill(arguments["view"], arguments["start"], arguments["end"])
 

@@ -299,3 +299,18 @@ def test_a_service_that_follows_goes_back_too(make):
     store.governance.rollback("total", "1.0.0", author=AUTHOR)
     found = store.get_online_features("ranker", [{"user_id": "a"}]).to_dict()["values"]
     assert found["total"] == [3.0]
+
+
+def test_what_is_computed_on_read_goes_back_with_what_it_reads(make):
+    """The versions that the earlier one reads are served again too."""
+    store = make(ROWS)
+
+    def rates(expression):
+        return shop.view("rates", [Feature("half", expression)], source=None)
+
+    store.apply([total(), rates("total / 2")])
+    store.materialize(until=NOON)
+    store.apply([total("max(amount)"), rates("total / 4")])
+    store.materialize(until=NOON)
+    store.governance.rollback("half", "1.0.0", author=AUTHOR)
+    assert served(store, "total", "half") == [2.0, 1.5] == trained(store, "total", "half")

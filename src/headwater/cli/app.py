@@ -11,6 +11,7 @@ import typer
 
 from headwater.cli import (
     changes,
+    collect,
     explain,
     govern,
     history,
@@ -48,6 +49,7 @@ for module in (
     lineage,
     training,
     runs,
+    collect,
     serving,
 ):
     for name, command in module.COMMANDS.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import time
@@ -168,13 +169,17 @@ class OfflineTables:
     def drop(self, revision: str) -> None:
         """Remove the table; nothing where there is none."""
         path = self.path(revision)
-        if not path.exists():
-            return
         # Renamed first, so that a crash leaves no half of a table under its name.
-        gone = path.with_name(f".dropped-{uuid.uuid4().hex}")
-        path.rename(gone)
-        for folder in gone.parent.glob(".dropped-*"):
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(path.with_name(f"{_dropped(revision)}{uuid.uuid4().hex}"))
+        for folder in path.parent.glob(f"{_dropped(revision)}*"):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def size(self, revision: str) -> int:
+        """The bytes of a revision's files, and of what a drop that was cut short has left of it."""
+        path = self.path(revision)
+        folders = [path, *path.parent.glob(f"{_dropped(revision)}*")]
+        return sum(_size(file) for folder in folders for file in folder.rglob("*"))
 
     def _load(self, revision: str) -> TableState:
         if not self.exists(revision):
@@ -183,6 +188,18 @@ class OfflineTables:
                 "backfill its view first"
             )
         return delta.load(self.path(revision))
+
+
+def _dropped(revision: str) -> str:
+    """How the folder of a dropped table is called until it is empty, up to a random part."""
+    return f".dropped-{revision}-"
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.lstat().st_size if file.is_file() else 0
+    except FileNotFoundError:  # somebody else removes the table
+        return 0
 
 
 def _replace(state: TableState, files: Sequence[DataFile], span: Span) -> Written | None:

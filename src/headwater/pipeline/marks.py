@@ -139,6 +139,18 @@ class FirstRuns:
             return
 
 
+def marks_of(online: OnlineStore, project: str, revision: str) -> list[str]:
+    """The names of the documents that runs have left beside the rows of a revision."""
+    names = (f"{kind}/{revision}" for kind in ("run", "tombstones", "first"))
+    return [name for name in names if online.get_document(project, name) is not None]
+
+
+def remove_marks(online: OnlineStore, project: str, revision: str) -> None:
+    """Remove what runs have left beside the rows of a revision."""
+    for name in marks_of(online, project, revision):
+        _replace(online, project, name, None)
+
+
 def _replace(online: OnlineStore, project: str, name: str, new: bytes | None) -> None:
     expected = online.get_document(project, name)
     try:

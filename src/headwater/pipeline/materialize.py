@@ -21,6 +21,7 @@ from headwater.compute.latest import active_keys, latest_part, latest_parts_of, 
 from headwater.compute.progress import OnProgress, Progress
 from headwater.compute.reading import Reader
 from headwater.errors import (
+    ConflictError,
     DefinitionError,
     HeadwaterError,
     NotFoundError,
@@ -149,6 +150,7 @@ class Materializer:
             return replace(report, skipped=reason)
         known = {"tick": run.instant, "snapshot": run.snapshot}
         with recorded(self.registry, self.project, run.view, "materialize", **known) as note:
+            self._refuse_emptied(run)
             done = self._parts(target.reader, run, report, tell)
             self.online.publish(self.project, run.view.revision, run.instant)
             note(rows=done.rows, published_at=now_us())
@@ -168,6 +170,16 @@ class Materializer:
         cut = instant + view.view.data_delay
         since = min(known, default=None)
         return Evaluation(view, instant, cut, published, since, snapshot)
+
+    def _refuse_emptied(self, run: Evaluation) -> None:
+        """Don't bring up to date what has been removed since the run was evaluated."""
+        revision = run.view.revision
+        is_empty = self.online.published(self.project, [revision])[0] is None
+        if is_empty and run.published is not None:
+            raise ConflictError(
+                f"feature view '{run.view.name}': the values of revision {revision[:12]} were "
+                "removed meanwhile; run materialize again"
+            )
 
     def _first_runs(self, view: AnalyzedView) -> FirstRuns:
         return FirstRuns(self.online, self.project, view.revision)

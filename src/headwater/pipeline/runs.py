@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from headwater.errors import HeadwaterError
+from headwater.errors import ConflictError, HeadwaterError
 from headwater.expressions.analyzed import AnalyzedView
 from headwater.quality.validation import RuleCount
 from headwater.registry.kinds import Run, new_id, now_us
@@ -45,7 +45,8 @@ def recorded(
 ) -> Iterator[Callable[..., None]]:
     """Keep a run in the run log: `running` at once, then `done`, or `failed` with its error.
 
-    Yields what takes the fields that the run has found out (`rows`, `published_at`, ...).
+    Yields what takes the fields that the run has found out (`rows`, `published_at`, ...). Raises
+    ConflictError where gc has given the revision up.
     """
     at = now_us()
     run = Run(new_id(at), operation, view.name, view.revision, at)
@@ -53,6 +54,7 @@ def recorded(
     registry.put(project, [run])
     found: dict[str, object] = {}
     try:
+        _refuse_collected(registry, project, run)
         yield lambda **fields: found.update(fields)
     except BaseException as error:
         text = _why(error)
@@ -69,6 +71,16 @@ def _why(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "was stopped"
     return str(error) if isinstance(error, HeadwaterError) else type(error).__name__
+
+
+def _refuse_collected(registry: Registry, project: str, run: Run) -> None:
+    """Don't fill what gc is about to remove; it looks for runs after it has marked a revision."""
+    entry = registry.head(project).revisions.get(run.revision)
+    if entry is not None and entry.collected_at is not None:
+        raise ConflictError(
+            f"feature view '{run.view}': revision {run.revision[:12]} is no longer read, and gc "
+            f"removes its values; run {run.operation} again"
+        )
 
 
 def _cut_short(registry: Registry, project: str, run: Run) -> list[Run]:

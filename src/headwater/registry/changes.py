@@ -58,9 +58,9 @@ class FeatureChange(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RevisionChange(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A revision: `new`, `revived` (it was there before), `kept`, or `retired`."""
+    """A revision: `new`, `revived` (it was there before), `kept`, `retired`, or `collected`."""
 
-    action: Literal["new", "revived", "kept", "retired"]
+    action: Literal["new", "revived", "kept", "retired", "collected"]
     view: str
     revision: str
     reason: str = ""

@@ -12,6 +12,7 @@ from headwater.registry.diff import same
 from headwater.registry.head import FeatureEntry, Head, VersionEntry
 from headwater.registry.kinds import Stored
 from headwater.registry.lineage import refuse_cycle
+from headwater.registry.reach import with_inputs
 from headwater.registry.records import FeatureRecord
 
 PENDING = -1
@@ -43,11 +44,8 @@ def edited_head(head: Head, edit: Edit) -> Head:
     generation = head.generation + 1
     entries = {name: _placed(entry, generation) for name, entry in edit.entries.items()}
     features = dict(sorted({**head.features, **entries}.items()))
-    revived = {
-        name: replace(head.revisions[name], retired=None, retired_at=None)
-        for name in edit.revived
-        if name in head.revisions
-    }
+    read = with_inputs(edit.revived, head.revisions, head.features)
+    revived = {name: head.revisions[name].revived() for name in read}
     after = replace(
         head,
         generation=generation,

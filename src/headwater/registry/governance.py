@@ -32,7 +32,7 @@ from headwater.registry.lineage import FeatureGraph, Lineage
 from headwater.registry.listed import ListedQuery, listed
 from headwater.registry.plan import Plan
 from headwater.registry.records import FeatureRecord
-from headwater.registry.rollback import rolled_back
+from headwater.registry.rollback import refuse_collected, rolled_back
 from headwater.registry.search import FeatureSearch
 from headwater.registry.state import known_feature, load_versions, no_version
 from headwater.registry.store import Registry
@@ -249,6 +249,7 @@ class Governance:
         def step(head: Head) -> Edit:
             entry = _expected(head, name, expected)
             version = _known(entry, name, target)
+            refuse_collected(head, name, version)
             content = self._content(entry, version)
             return rolled_back(entry, version, content, self._record(entry), now_us())
 

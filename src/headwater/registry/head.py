@@ -87,7 +87,8 @@ class RevisionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `inputs` are the feature versions of other views that it reads (`name@version`), `since` and
     `retired` the generations in which it came up and in which nothing reached it any more, the
-    latter at the time `retired_at` (microseconds UTC).
+    latter at the time `retired_at` (microseconds UTC). At `collected_at` it was given up, and its
+    values are removed.
     """
 
     view: str
@@ -96,6 +97,11 @@ class RevisionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     inputs: tuple[str, ...] = ()
     retired: int | None = None
     retired_at: int | None = None
+    collected_at: int | None = None
+
+    def revived(self) -> RevisionEntry:
+        """The same revision where something reads it, from now on or still."""
+        return msgspec.structs.replace(self, retired=None, retired_at=None, collected_at=None)
 
 
 class Head(msgspec.Struct, frozen=True, omit_defaults=True):

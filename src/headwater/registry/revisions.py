@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
 from headwater.registry.base import Kinds
 from headwater.registry.changes import Backfill, FeatureChange, RevisionChange
-from headwater.registry.head import APPLIED, FeatureEntry, Head, RevisionEntry
+from headwater.registry.head import FeatureEntry, Head, RevisionEntry
 from headwater.registry.kinds import Revision, RevisionColumn
-from headwater.registry.versions import known_version
+from headwater.registry.reach import live
 
 _ORDER = ("new", "revived", "kept", "retired")
 _SHOWN = 5
@@ -67,13 +67,19 @@ def next_revisions(
             for view in desired.views.values()
         },
     }
-    live = _live(entries, desired, features)
+    views = [view.revision for view in desired.views.values()]
+    read = live(views, desired.services.values(), entries, features)
+    return with_live(entries, read, generation)
+
+
+def with_live(
+    entries: Mapping[str, RevisionEntry], read: Collection[str], generation: int
+) -> dict[str, RevisionEntry]:
+    """Revisions where those that are `read` are live, and the others retired at a generation."""
     return {
-        name: msgspec.structs.replace(
-            entry,
-            retired=None if name in live else _or(entry.retired, generation),
-            retired_at=None if name in live else entry.retired_at,
-        )
+        name: entry.revived()
+        if name in read
+        else msgspec.structs.replace(entry, retired=_or(entry.retired, generation))
         for name, entry in sorted(entries.items())
     }
 
@@ -92,42 +98,6 @@ def _inputs(view: AnalyzedView, features: Mapping[str, FeatureEntry]) -> tuple[s
     read = {name for feature in view.features for name in feature.inputs} - own
     known = sorted(name for name in read if name in features)
     return tuple(f"{name}@{features[name].declared}" for name in known)
-
-
-def _live(
-    entries: Mapping[str, RevisionEntry],
-    desired: AnalyzedProject,
-    features: Mapping[str, FeatureEntry],
-) -> set[str]:
-    """Revisions that views compute, that services are pinned to or versions were rolled back to,
-    and all that these read.
-    """
-    pins = (
-        f"{ref.feature}@{ref.version}"
-        for service in desired.services.values()
-        for ref in service.features
-        if ref.version is not None
-    )
-    waiting = [view.revision for view in desired.views.values()]
-    waiting.extend(_homes(pins, features))
-    held = (found for found in features.values() if found.held and found.status in APPLIED)
-    waiting.extend(found.versions[found.current].revision for found in held)
-    live: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name not in live:
-            live.add(name)
-            waiting.extend(_homes(entries[name].inputs, features))
-    return live
-
-
-def _homes(pins: Iterable[str], features: Mapping[str, FeatureEntry]) -> Iterable[str]:
-    for pin in pins:
-        name, _, text = pin.partition("@")
-        entry = features.get(name)
-        version = known_version(entry, text) if entry is not None else None
-        if entry is not None and version is not None:
-            yield entry.versions[version].revision
 
 
 def revision_changes(

@@ -5,12 +5,24 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from headwater.errors import RefusedError
+from headwater.registry.audit import utc_text
 from headwater.registry.changes import FeatureChange
 from headwater.registry.edits import PENDING, Edit, record_changes
-from headwater.registry.head import FeatureEntry
+from headwater.registry.head import FeatureEntry, Head
 from headwater.registry.kinds import FeatureVersion, content_key
 from headwater.registry.records import FeatureRecord, restored
 from headwater.registry.versions import rollback_name
+
+
+def refuse_collected(head: Head, name: str, version: str) -> None:
+    """Raises RefusedError where gc has removed the values of a version: they can't be served."""
+    entry = head.revisions.get(head.features[name].versions[version].revision)
+    if entry is not None and entry.collected_at is not None:
+        raise RefusedError(
+            f"feature '{name}': the values of version '{version}' were removed by gc on "
+            f"{utc_text(entry.collected_at)}; compute them first: apply a feature service that "
+            f"reads '{name}@{version}', and run 'headwater materialize'"
+        )
 
 
 def rolled_back(

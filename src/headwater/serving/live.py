@@ -54,6 +54,15 @@ def _put(store: OnlineStore, catalogue: Catalogue) -> bool:
     raise ConflictError(f"the serving catalogue of '{catalogue.project}' keeps changing; try again")
 
 
+def published_catalogue(store: OnlineStore, project: str) -> Catalogue | None:
+    """The catalogue that readers use now; None before the first one.
+
+    Raises StoreError where it is damaged, NotSupportedError where a newer Headwater wrote it.
+    """
+    document = store.get_document(project, DOCUMENT)
+    return None if document is None else decode(document)
+
+
 def _generation(document: bytes) -> int:
     """The generation of a document, -1 of a damaged one: the next apply replaces that."""
     try:
