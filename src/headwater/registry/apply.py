@@ -66,11 +66,14 @@ def stamped(head: Head, commit: Commit) -> Head:
         name: replace(entry, retired_at=commit.at) if entry.retired == commit.generation else entry
         for name, entry in head.revisions.items()
     }
-    features = {
-        name: _stamped(entry, commit) if entry.touched == commit.generation else entry
+    touched = {
+        name: _stamped(entry, commit)
         for name, entry in head.features.items()
+        if entry.touched == commit.generation
     }
-    return replace(head, features=features, revisions=revisions, trail=digest_of(commit))
+    return replace(
+        head, features={**head.features, **touched}, revisions=revisions, trail=digest_of(commit)
+    )
 
 
 def _stamped(entry: FeatureEntry, commit: Commit) -> FeatureEntry:

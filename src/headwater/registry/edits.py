@@ -43,7 +43,9 @@ def edited_head(head: Head, edit: Edit) -> Head:
     """The head after an edit. Raises RefusedError where a feature would depend on itself."""
     generation = head.generation + 1
     entries = {name: _placed(entry, generation) for name, entry in edit.entries.items()}
-    features = dict(sorted({**head.features, **entries}.items()))
+    features = {**head.features, **entries}
+    if len(features) > len(head.features):
+        features = {name: features[name] for name in sorted(features)}
     read = with_inputs(edit.revived, head.revisions, head.features)
     revived = {name: head.revisions[name].revived() for name in read}
     after = replace(

@@ -47,13 +47,20 @@ def _put_rows(connection: Connection, project: str, rows: Sequence[ListedFeature
 
 def find(connection: Connection, project: str, query: ListedQuery) -> tuple[tuple[str, ...], int]:
     """The names of the features of one page, and how many there are on all pages."""
-    total = connection.execute(_chosen(select(func.count()), project, query)).scalar_one()
-    page = _chosen(select(features.c.feature_name), project, query)
+    # What has tags is found in one go with its number: both take the same way through the tags.
+    # Without tags an index tells the number, and most of the page's order, much sooner.
+    columns = [features.c.feature_name, *([func.count().over()] if query.tags else [])]
+    page = _chosen(select(*columns), project, query)
     page = page.order_by(features.c.created_at.desc(), features.c.feature_name)
     if query.limit is not None:
         page = page.limit(query.limit)
-    names = connection.execute(page.offset(query.skip)).scalars().all()
-    return tuple(names), total
+    rows = connection.execute(page.offset(query.skip)).all()
+    names = tuple(row[0] for row in rows)
+    if query.tags and rows:
+        return names, rows[0][1]
+    if not query.skip and (query.limit is None or len(rows) < query.limit):
+        return names, len(rows)
+    return names, connection.execute(_chosen(select(func.count()), project, query)).scalar_one()
 
 
 def _chosen(base: Select[Any], project: str, query: ListedQuery) -> Select[Any]:
