@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
+from operator import add
 
 import numpy as np
 from hypothesis import strategies as st
@@ -120,6 +122,9 @@ def aggregate(name: str, values: list, parameter) -> object:
         low, share = math.floor(place), place - math.floor(place)
         a, b = float(ranked[low]), float(ranked[math.ceil(place)])
         return a if share == 0 or a == b else a + (b - a) * share
+    if name == "avg_deviation":
+        mean = float(total(values)) / n
+        return reduce(add, (abs(v - mean) for v in values)) / n
     simple = {
         "sum": lambda: total(values),
         "avg": lambda: float(total(values)) / n,

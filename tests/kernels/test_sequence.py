@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -8,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.compute.kernels.rows import Aggregation, Rows
-from headwater.compute.kernels.sequence import Replay, frame, lag, replay, smooth
+from headwater.compute.kernels.sequence import Replay, frame, lag, replay, smooth, weighted
 
 from .brute import Fact, as_list, facts, known_rows, of_members, rows_of, same, total
 
 NAMES = ["count", "sum", "avg", "min", "max", "count_distinct", "first", "last", "last_k",
-         "stddev_samp", "var_pop", "quantile_cont", "quantile_disc"]  # fmt: skip
+         "stddev_samp", "var_pop", "quantile_cont", "quantile_disc", "avg_deviation"]  # fmt: skip
 SEGMENTS = st.lists(st.integers(1, 9), max_size=5)
 CELLS = st.one_of(
     st.none(), st.integers(-3, 3).map(float), st.sampled_from([0.1, 1e16, math.inf, math.nan])
@@ -103,7 +104,7 @@ def test_context_changes_no_value(made, size, data):
     found = []
     for run in (full, cut):
         x, ok = values[run.row], valid[run.row]
-        framed = frame(run.segment, Aggregation("sum", x, ok), size, size)
+        (framed,) = frame(run.segment, [Aggregation("sum", x, ok)], size, size)
         smoothed = smooth(run.segment, x, ok, size + 1, 0.3, origin=run.origin)
         found.append((emitted(run, framed), emitted(run, smoothed)))
     plain = smooth(full.segment, values[full.row], valid[full.row], size + 1, 0.3)
@@ -124,7 +125,9 @@ def test_frames(sizes, name, rows, data):
     least = data.draw(st.integers(1, rows))
     mask = valid if data.draw(st.booleans()) else None
     ask = Aggregation(name, values, mask, {"last_k": 2}.get(name, 0.4))
-    found = as_list(frame(segment, ask, rows, least))
+    reach = data.draw(st.sampled_from([rows, None]))
+    rows = rows if reach else len(segment) + 1
+    found = as_list(frame(segment, [ask], reach, least)[0])
     for i in range(len(segment)):
         run = [j for j in range(i + 1) if segment[j] == segment[i]]
         members = [j for j in run[-rows:] if mask is None or mask[j]]
@@ -142,6 +145,34 @@ def test_lags(sizes, k, data):
         exists = i >= k and segment[i - k] == segment[i] and valid[i - k]
         assert same(found[i], float(values[i - k]) if exists else None)
     assert as_list(lag(segment, values, None, 100)) == [None] * len(segment)
+
+
+@given(SEGMENTS, st.integers(1, 4), st.data())
+def test_weighted_averages(sizes, n, data):
+    segment, values, valid = cells_of(sizes, data)
+    found = as_list(weighted(segment, values, valid, n))
+    for i in range(len(segment)):
+        run = [j for j in range(i + 1) if segment[j] == segment[i]][-n:]
+        if len(run) < n or not valid[run].all():
+            assert found[i] is None
+            continue
+        # the weights are too small for the products to round
+        exact = total([float(values[j]) for place, j in enumerate(run, 1) for _ in range(place)])
+        assert same(found[i], exact / (n * (n + 1) / 2))
+
+
+def test_weighted_average_of_very_many_rows():
+    rng = np.random.default_rng(3)
+    values = rng.standard_normal(5_000) * 1e6
+    n = 3_000
+    found = as_list(weighted(np.zeros(5_000, dtype=np.int64), values, None, n))
+    weights = np.arange(1, n + 1)
+    for i in (n - 1, 4_999):
+        exact = sum(
+            Fraction(x) * int(w)
+            for x, w in zip(values[i - n + 1 : i + 1].tolist(), weights, strict=True)
+        )
+        assert found[i] == float(exact) / (n * (n + 1) / 2)
 
 
 def smoothed(cells: list[float | None], n: int, alpha: float) -> list[float | None]:
@@ -197,6 +228,6 @@ def test_nothing_to_replay():
     run = replay(rows_of([]))
     assert run.row.tolist() == run.segment.tolist() == run.emit.tolist() == []
     empty = np.zeros(0, dtype=np.int64)
-    assert as_list(frame(empty, Aggregation("count"), 3, 1)) == []
+    assert as_list(frame(empty, [Aggregation("count")], 3, 1)[0]) == []
     assert as_list(lag(empty, empty, None, 1)) == []
     assert as_list(smooth(empty, empty, None, 3, 0.5)) == []

@@ -24,7 +24,7 @@ from .brute import (
     same,
 )
 
-EXACT = ["count", "sum", "avg", "min", "max", "count_distinct"]
+EXACT = ["count", "sum", "avg", "avg_deviation", "min", "max", "count_distinct"]
 SPREAD = ["stddev_samp", "stddev_pop", "var_samp", "var_pop"]
 POSITIONS = ["first", "last", "last_k"]
 QUANTILES = ["quantile_cont", "quantile_disc"]

@@ -21,6 +21,8 @@ from oracle.expressions import (
     Expression,
     Input,
     Lag,
+    Over,
+    Wma,
 )
 from oracle.model import Feature, Ref, Source, View
 from oracle.offline import Oracle, Reading
@@ -47,12 +49,14 @@ __all__ = [
     "Near",
     "Online",
     "Oracle",
+    "Over",
     "Reading",
     "Ref",
     "Rejected",
     "Source",
     "Ticks",
     "View",
+    "Wma",
     "aggregate",
     "agrees",
 ]

@@ -23,7 +23,13 @@ class Near(float):
 
 
 def aggregate(name: str, values: Sequence[Any], parameter: Any = None) -> Any:
-    """The aggregate `name` of the values; `parameter` is the fraction of a quantile or a k."""
+    """The aggregate `name` of the values; `parameter` is the fraction of a quantile or a k.
+
+    Those of pairs get (y, x) as each value.
+    """
+    if name in _OF_PAIRS:
+        pairs = [pair for pair in values if None not in pair]
+        return _OF_PAIRS[name](pairs) if pairs else None
     if name == "first":
         return values[0] if values else None
     if name == "last":
@@ -136,9 +142,71 @@ def _quantile_disc(values: Sequence[Any], fraction: float) -> Any:
     return _plus_zero(sorted(values, key=rank)[place - 1])
 
 
+def _avg_deviation(values: Sequence[float]) -> float:
+    centre = mean(values)
+    total = 0.0
+    for value in values:
+        total += abs(float(value) - centre)
+    return total / len(values)
+
+
+def _spread(left: Sequence[float], right: Sequence[float]) -> tuple[Fraction, Fraction]:
+    """The exact sum of products of distances from the means, and its tolerance."""
+    xs, ys = [Fraction(x) for x in left], [Fraction(y) for y in right]
+    centre = sum(xs) / len(xs), sum(ys) / len(ys)
+    exact = sum((x - centre[0]) * (y - centre[1]) for x, y in zip(xs, ys, strict=True))
+    size = max(sum(x * x for x in xs), sum(y * y for y in ys))
+    return exact, max(size * Fraction(1, 10**12), Fraction(1, 10**300))
+
+
+def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]] | None:
+    """The two columns as floats, or None where one holds what is not finite."""
+    ys, xs = ([float(value) for value in column] for column in zip(*pairs, strict=True))
+    return (ys, xs) if all(map(math.isfinite, (*ys, *xs))) else None
+
+
+def _covariance(pairs: Sequence[tuple[float, float]], *, sample: bool) -> Near | None:
+    number = len(pairs) - sample
+    if number < 1:
+        return None
+    columns = _columns(pairs)
+    if columns is None:
+        return Near(math.nan, 0.0)
+    exact, tolerance = _spread(*columns)
+    overflows = _overflows(columns[0]) or _overflows(columns[1])
+    return Near(to_float(exact / number), math.inf if overflows else to_float(tolerance / number))
+
+
+def _ratio(pairs: Sequence[tuple[float, float]], *, slope: bool) -> Near | None:
+    """The slope or the correlation; anything goes where rounding may be all that is left."""
+    if len(pairs) < 2:
+        return None
+    columns = _columns(pairs)
+    if columns is None:
+        return Near(math.nan, math.inf)
+    ys, xs = columns
+    across, along = _spread(xs, xs), _spread(ys, ys)
+    if across[0] == 0 or (not slope and along[0] == 0):
+        return None
+    (both, tolerance), floor = _spread(ys, xs), 1000
+    unsure = across[0] < floor * across[1] or (not slope and along[0] < floor * along[1])
+    if unsure or _overflows(ys) or _overflows(xs):
+        return Near(0.0, math.inf)
+    below = across[0] if slope else Fraction(math.sqrt(across[0]) * math.sqrt(along[0]))
+    error = tolerance / below + abs(both / below) * Fraction(1, 100)
+    return Near(to_float(both / below), to_float(error))
+
+
+_OF_PAIRS = {
+    "covar_samp": lambda pairs: _covariance(pairs, sample=True),
+    "covar_pop": lambda pairs: _covariance(pairs, sample=False),
+    "regr_slope": lambda pairs: _ratio(pairs, slope=True),
+    "corr": lambda pairs: _ratio(pairs, slope=False),
+}
 _OF_VALUES = {
     "sum": lambda values, _: _sum(values),
     "avg": lambda values, _: mean(values),
+    "avg_deviation": lambda values, _: _avg_deviation(values),
     "min": lambda values, _: _plus_zero(min(values, key=rank)),
     "max": lambda values, _: _plus_zero(max(values, key=rank)),
     "var_samp": lambda values, _: _var(values, sample=True),

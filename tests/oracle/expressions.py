@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oracle.aggregates import aggregate, mean
+from oracle.aggregates import aggregate, exact_sum, mean
 from oracle.times import Nanos, source_instant, to_datetime
 
 Row = Mapping[str, Any]
@@ -56,6 +56,15 @@ class Aggregate:
     arg: Expression | None = None
     where: Expression | None = None
     parameter: Any = None
+    other: Expression | None = None
+
+
+@dataclass(frozen=True)
+class Over:
+    """An aggregate over the last `rows` rows, this one included; None is all of them."""
+
+    aggregate: Aggregate
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,15 @@ class Ema:
     wilder: bool = False
 
 
-Expression = Constant | Column | Input | AsOf | Apply | Aggregate | Lag | Ema
+@dataclass(frozen=True)
+class Wma:
+    """The mean of the last n rows with the weights 1 to n."""
+
+    arg: Expression
+    n: int
+
+
+Expression = Constant | Column | Input | AsOf | Apply | Aggregate | Over | Lag | Ema | Wma
 
 
 def walk(expression: Expression) -> list[Expression]:
@@ -84,8 +101,10 @@ def walk(expression: Expression) -> list[Expression]:
     if isinstance(expression, Apply):
         below = expression.args
     elif isinstance(expression, Aggregate):
-        below = (expression.arg, expression.where)
-    elif isinstance(expression, (Lag, Ema)):
+        below = (expression.arg, expression.other, expression.where)
+    elif isinstance(expression, Over):
+        below = (expression.aggregate,)
+    elif isinstance(expression, (Lag, Ema, Wma)):
         below = (expression.arg,)
     return [expression, *(node for part in below if part is not None for node in walk(part))]
 
@@ -145,13 +164,29 @@ def _at(expression: Expression, rows: Sequence[Row], frame: int | None) -> Any:
             return _at(node.arg, before, frame) if before else None
         if isinstance(node, Ema):
             return _smooth([_at(node.arg, rows[: i + 1], frame) for i in range(len(rows))], node)
-        if isinstance(node, Aggregate):
-            first = max(0, len(rows) - frame)
-            places = range(first, len(rows))
-            return _aggregate(node, places, lambda inner, i: _at(inner, rows[: i + 1], frame))
+        if isinstance(node, Wma):
+            return _weigh([_at(node.arg, rows[: i + 1], frame) for i in _last(rows, node.n)], node)
+        if isinstance(node, (Aggregate, Over)):
+            inner, size = (
+                (node, frame) if isinstance(node, Aggregate) else (node.aggregate, node.rows)
+            )
+            return _aggregate(
+                inner, _last(rows, size), lambda part, i: _at(part, rows[: i + 1], frame)
+            )
         return _in_microseconds(rows[-1][node.name])
 
     return _evaluate(expression, leaf)
+
+
+def _last(rows: Sequence[Row], size: int | None) -> range:
+    return range(0 if size is None else max(0, len(rows) - size), len(rows))
+
+
+def _weigh(values: Sequence[float | None], node: Wma) -> float | None:
+    if len(values) < node.n or None in values:
+        return None
+    repeated = [float(v) for weight, v in enumerate(values, 1) for _ in range(weight)]
+    return exact_sum(repeated) / (node.n * (node.n + 1) / 2)
 
 
 def _smooth(values: Sequence[float | None], node: Ema) -> float | None:
@@ -172,7 +207,10 @@ def _aggregate(node: Aggregate, rows: Sequence[Any], of: Callable[[Expression, A
     passed = [row for row in rows if node.where is None or of(node.where, row) is True]
     if node.arg is None:
         return len(passed)
-    return aggregate(node.name, [of(node.arg, row) for row in passed], node.parameter)
+    values = [of(node.arg, row) for row in passed]
+    if node.other is not None:
+        values = [(y, of(node.other, row)) for y, row in zip(values, passed, strict=True)]
+    return aggregate(node.name, values, node.parameter)
 
 
 def _in_microseconds(value: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from oracle.expressions import Aggregate, Ema, Expression, Input, Lag, Row, walk
+from oracle.expressions import Aggregate, Ema, Expression, Input, Lag, Over, Row, Wma, walk
 from oracle.times import Ticks
 
 Kind = Literal["lookup", "windowed", "sequence", "derived"]
@@ -46,7 +46,9 @@ class Feature:
         nodes = walk(self.expression)
         if self.window is not None:
             return "windowed"
-        if self.rows is not None or any(isinstance(n, (Aggregate, Lag, Ema)) for n in nodes):
+        if self.rows is not None or any(
+            isinstance(n, (Aggregate, Over, Lag, Ema, Wma)) for n in nodes
+        ):
             return "sequence"
         return "derived" if any(isinstance(n, Input) for n in nodes) else "lookup"
 

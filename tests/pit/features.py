@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -19,6 +19,8 @@ from oracle import (
     Feature,
     Input,
     Lag,
+    Over,
+    Wma,
 )
 from oracle.scalars import (
     ADD,
@@ -51,6 +53,7 @@ NUMBERS = ("float64", "float32", "int64", "int32")
 WINDOWS = ("1us", "10m", "1h", "90m", "1d", "1d", "25h", "7d", "7d", "30d", "lifetime")
 HOPS = ("1us", "7us", "10m", "1h", "7h", "1d", "7d", "14d")
 SPREADS = ("var_samp", "var_pop", "stddev_samp", "stddev_pop")
+PAIRS = ("covar_samp", "covar_pop", "corr", "regr_slope")
 CONSTANTS: dict[str, Any] = {
     "float64": 1.5,
     "int64": 1,
@@ -122,14 +125,25 @@ def aggregates(draw: st.DrawFn, columns: Mapping[str, str], arg: Typed | None = 
     }
     if arg.dtype in NUMBERS and not _has_extremes(over):
         made["sum"] = (wide, None)
-        for name in ("avg", *SPREADS):
+        for name in ("avg", "avg_deviation", *SPREADS):
             made[name] = ("float64", None)
         made["quantile_cont"] = ("float64", draw(st.sampled_from((0.0, 0.25, 0.5, 0.9, 1.0))))
     if draw(st.integers(0, 9)) == 0:
         return Typed(Aggregate("count", None, where), "int64")
+    other = draw(_others(columns)) if "sum" in made and draw(st.integers(0, 4)) == 0 else None
+    if other is not None:
+        name = draw(st.sampled_from(PAIRS))
+        return Typed(Aggregate(name, over, where, None, other), "float64", exact=False)
     name = draw(st.sampled_from(sorted(made)))
     dtype, parameter = made[name]
     return Typed(Aggregate(name, over, where, parameter), dtype, name not in SPREADS)
+
+
+@st.composite
+def _others(draw: st.DrawFn, columns: Mapping[str, str]) -> Expression:
+    """The second argument of an aggregate of pairs."""
+    names = [n for n, kind in sorted(columns.items()) if kind in NUMBERS and n != "v_extreme"]
+    return draw(st.sampled_from([Constant(1.5), *map(Column, names)]))
 
 
 def _has_extremes(expression: Expression) -> bool:
@@ -180,6 +194,9 @@ def sequences(draw: st.DrawFn, columns: Mapping[str, str]) -> tuple[Feature, Typ
     if values.dtype in NUMBERS and not _has_extremes(values.expression):
         smooth = Ema(values.expression, draw(st.integers(1, 4)), draw(st.booleans()))
         made.append(Typed(smooth, "float64"))
+        made.append(Typed(Wma(values.expression, draw(st.integers(1, 4))), "float64"))
+    over = draw(overs(columns, values))
+    made += [over, over]
     if values.dtype == "float64":
         change = Typed(Apply(SUBTRACT, values.expression, Lag(values.expression)), "float64")
         made += [change, Typed(Ema(change.expression, 2), "float64")]
@@ -193,6 +210,25 @@ def sequences(draw: st.DrawFn, columns: Mapping[str, str]) -> tuple[Feature, Typ
     least = draw(st.one_of(st.none(), st.integers(1, rows)))
     default = draw(_defaults(typed))
     return Feature("", typed.expression, rows=rows, min_rows=least, default=default), typed
+
+
+@st.composite
+def overs(draw: st.DrawFn, columns: Mapping[str, str], values: Typed) -> Typed:
+    """An aggregate with a frame of its own, perhaps inside another function of rows."""
+    sizes = st.one_of(st.none(), st.integers(1, 4))
+    inner = draw(aggregates(columns, values))
+    over = Typed(Over(inner.expression, draw(sizes)), inner.dtype, inner.exact)
+    if not over.exact or over.dtype not in ("float64", "int64") or draw(st.booleans()):
+        return over
+    outer = Aggregate(draw(st.sampled_from(("sum", "min", "max", "first", "count"))))
+    around = Over(replace(outer, arg=over.expression), draw(sizes))
+    dtype = "int64" if outer.name == "count" else over.dtype
+    made = [
+        Typed(around, dtype),
+        Typed(Lag(over.expression), over.dtype),
+        Typed(Ema(over.expression, 2), "float64"),
+    ]
+    return draw(st.sampled_from(made))
 
 
 @st.composite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oracle import Aggregate, Apply, AsOf, Column, Constant, Ema, Expression, Input, Lag
+from oracle import Aggregate, Apply, AsOf, Column, Constant, Ema, Expression, Input, Lag, Over, Wma
 
 _RENAMED = {"count_distinct": "count"}
 
@@ -24,11 +24,18 @@ def sql(expression: Expression) -> str:
     if isinstance(expression, Ema):
         name = "wilder" if expression.wilder else "ema"
         return f"{name}({sql(expression.arg)}, {expression.n})"
+    if isinstance(expression, Wma):
+        return f"wma({sql(expression.arg)}, {expression.n})"
+    if isinstance(expression, Over):
+        size = "UNBOUNDED" if expression.rows is None else expression.rows - 1
+        return f"{_aggregate(expression.aggregate)} OVER (ROWS {size} PRECEDING)"
     return _aggregate(expression)
 
 
 def _aggregate(node: Aggregate) -> str:
     inside = "*" if node.arg is None else sql(node.arg)
+    if node.other is not None:
+        inside += f", {sql(node.other)}"
     if node.name == "count_distinct":
         inside = f"DISTINCT {inside}"
     if node.parameter is not None:

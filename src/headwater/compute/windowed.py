@@ -34,7 +34,7 @@ class Leaf:
     name: str
     node: Aggregate
     frame: Frame
-    arg: str | None
+    args: tuple[str, ...]
     where: str | None
 
 
@@ -50,9 +50,9 @@ class Leaves:
         """The name of the column that will hold the aggregate's values."""
         key = (canonical(node), frame)
         if key not in self.leaves:
-            arg = self._column(node.args[0]) if node.args else None
+            args = tuple(self._column(arg) for arg in node.args)
             where = self._column(node.where) if node.where is not None else None
-            self.leaves[key] = Leaf(f"aggregate {len(self.leaves)}", node, frame, arg, where)
+            self.leaves[key] = Leaf(f"aggregate {len(self.leaves)}", node, frame, args, where)
         return self.leaves[key].name
 
     def _column(self, node: Node) -> str:
@@ -146,7 +146,8 @@ def _owner(features: Sequence[AnalyzedFeature]) -> dict[str, str]:
 def _aggregated(
     facts: Facts, queries: Queries, leaves: Sequence[Leaf], owner: dict[str, str]
 ) -> dict[str, pa.Array]:
-    encoded = {name: encode(facts.columns[name]) for name in {x.arg for x in leaves if x.arg}}
+    args = {name for leaf in leaves for name in leaf.args}
+    encoded = {name: encode(facts.columns[name]) for name in args}
     masks = {name: flags(facts.columns[name]) for name in {x.where for x in leaves if x.where}}
     by_frame: dict[Frame, list[Leaf]] = {}
     for leaf in leaves:
@@ -154,24 +155,22 @@ def _aggregated(
 
     def wanted(leaf: Leaf) -> Aggregation:
         name = owner.get(canonical(leaf.node), "")
-        return aggregation(
-            leaf.node, encoded.get(leaf.arg or ""), masks.get(leaf.where or ""), name
-        )
+        arguments = [encoded[arg] for arg in leaf.args]
+        return aggregation(leaf.node, arguments, masks.get(leaf.where or ""), name)
 
     frames = [(frame, [wanted(leaf) for leaf in members]) for frame, members in by_frame.items()]
     results = aggregate(facts.rows, queries, frames)
     found: dict[str, pa.Array] = {}
     for members, columns in zip(by_frame.values(), results, strict=True):
         for leaf, result in zip(members, columns, strict=True):
-            source = facts.columns[leaf.arg] if leaf.arg else None
-            found[leaf.name] = to_arrow_column(
-                leaf.node, result, encoded.get(leaf.arg or ""), source
-            )
+            first = leaf.args[0] if leaf.args else ""
+            source, argument = facts.columns.get(first), encoded.get(first)
+            found[leaf.name] = to_arrow_column(leaf.node, result, argument, source)
     return found
 
 
 def aggregation(
-    node: Aggregate, argument: Encoded | None, where: NDArray[np.bool_] | None, feature: str
+    node: Aggregate, arguments: Sequence[Encoded], where: NDArray[np.bool_] | None, feature: str
 ) -> Aggregation:
     """The kernel's form of an aggregate: nulls and FILTER become one mask.
 
@@ -179,13 +178,15 @@ def aggregation(
     """
     name = "count_distinct" if node.name == "count" and node.distinct else node.name
     valid = where
-    if argument is not None and argument.valid is not None and name not in KEEP_NULLS:
-        valid = argument.valid if where is None else where & argument.valid
+    for argument in arguments:
+        if argument.valid is not None and name not in KEEP_NULLS:
+            valid = argument.valid if valid is None else valid & argument.valid
     parameter = node.parameters[0] if node.parameters else None
-    values = None if argument is None or name == "count" else argument.values
+    given = () if name == "count" else tuple(argument.values for argument in arguments)
+    values, other = (*given, None, None)[:2]
     if isinstance(parameter, (str, bool)):
         raise ComputeError(f"aggregate '{node.name}': {parameter!r} is no number")
-    return Aggregation(name, values, valid, parameter, f"feature '{feature}'")
+    return Aggregation(name, values, valid, parameter, f"feature '{feature}'", other)
 
 
 def to_arrow_column(

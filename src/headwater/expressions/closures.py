@@ -12,7 +12,7 @@ from headwater.expressions.casts import caster
 from headwater.expressions.functions import SCALAR_FUNCTIONS, SEQUENCE_FUNCTIONS, Row
 from headwater.expressions.functions.declare import Constant
 from headwater.expressions.functions.times import from_microseconds
-from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node
+from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
 
 
 def compile_row(node: Node, names: Sequence[str]) -> Row:
@@ -39,6 +39,8 @@ def _compile(node: Node, places: dict[str, int]) -> Row:
             return _case(node, places)
         case Aggregate():
             raise ExpressionError(f"the aggregate '{node.name}' is not a scalar expression")
+        case Over():
+            return _compile(node.aggregate, places)
         case Call():
             return _call(node, places)
 

@@ -8,9 +8,9 @@ from typing import Any
 from sqlglot import exp
 
 from headwater.expressions.intervals import shift
-from headwater.expressions.lowering import call_function, cast, extract, negate
-from headwater.expressions.refusal import Refused, refuse_name, refuse_node, shortened
-from headwater.expressions.tree import Aggregate, Call, Case, Column, Literal, Node
+from headwater.expressions.lowering import MAX_ROWS, call_function, cast, extract, negate
+from headwater.expressions.refusal import FRAMES, Refused, refuse_name, refuse_node, shortened
+from headwater.expressions.tree import Aggregate, Call, Case, Column, Literal, Node, Over
 from headwater.expressions.walk import children
 
 INT64_MAX = 2**63 - 1
@@ -209,6 +209,12 @@ class Converter:
         both = test if node.where is None else Call("and", (node.where, test))
         return Aggregate(node.name, node.args, node.distinct, both, node.parameters)
 
+    def over(self, found: Any) -> Node:
+        node = self.convert(found.this)
+        if not isinstance(node, Aggregate):
+            raise Refused("OVER stands only after an aggregate")
+        return Over(node, _frame(found.args.get("spec")))
+
     def function(self, found: Any) -> Node:
         name = str(found.this).lower()
         given = list(found.expressions)
@@ -260,6 +266,21 @@ class Converter:
         return call_function(name, [self.convert(arg) for arg in given])
 
 
+def _frame(spec: Any) -> int | None:
+    """The number of rows of a frame that ends at the current row; None for all before it."""
+    said = {} if spec is None else {k: v for k, v in spec.args.items() if v}
+    kind, end = (str(said.pop(part, "")).upper() for part in ("kind", "end"))
+    start, side = said.pop("start", None), str(said.pop("start_side", "")).upper()
+    if kind != "ROWS" or side != "PRECEDING" or end not in ("", "CURRENT ROW") or said:
+        raise Refused(FRAMES)
+    if start == "UNBOUNDED":
+        return None
+    text = str(start.this) if isinstance(start, exp.Literal) else ""
+    if not text.isdigit() or len(text) > len(str(MAX_ROWS)) or int(text) >= MAX_ROWS:
+        raise Refused(f"ROWS n PRECEDING takes a constant from 0 to {MAX_ROWS - 1}")
+    return int(text) + 1
+
+
 def _type(found: Any) -> str:
     if found.this.name == "ARRAY" and found.expressions:
         return f"list[{_type(found.expressions[0])}]"
@@ -293,6 +314,7 @@ _READERS: dict[type[Any], tuple[_Reader, frozenset[str]]] = {
         (exp.Cast, Converter.cast, "this to safe"),
         (exp.TryCast, Converter.cast, "this to safe"),
         (exp.Filter, Converter.filter, "this expression"),
+        (exp.Window, Converter.over, "this spec over"),
         (exp.Anonymous, Converter.function, "this expressions"),
         (exp.Escape, Converter.escape, "this expression"),
         (exp.Bracket, Converter.bracket, "this expressions"),

@@ -17,7 +17,7 @@ from headwater.expressions.functions import Row
 from headwater.expressions.hashes import Content, data_hash, serving_hash
 from headwater.expressions.on_demand import check_request, needed_request
 from headwater.expressions.printing import duckdb_type
-from headwater.expressions.tree import Aggregate, Cast, Column, Literal, Node
+from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
 from headwater.expressions.types import resolve, type_of
 from headwater.expressions.walk import (
     aggregates_of,
@@ -93,9 +93,20 @@ def _inline(draft: Draft, tree: Node, known: Mapping[str, AnalyzedFeature]) -> N
         found = known.get(node.name)
         if found is None or found.view != draft.view.name or found.tree is None:
             return None
-        return found.tree if found.kind in ("lookup", "sequence") else None
+        return _framed(found.tree, found) if found.kind in ("lookup", "sequence") else None
 
     return replace(tree, expand)
+
+
+def _framed(tree: Node, feature: AnalyzedFeature) -> Node:
+    """The expression with the frame of its feature written into it: rows= and min_rows=."""
+    rows = feature.feature.rows
+    if rows is None:
+        return tree
+    framed = replace(tree, lambda n: Over(n, rows) if isinstance(n, Aggregate) else None)
+    count = Over(Aggregate("count"), rows)
+    is_full = Call("ge", (count, Literal(feature.feature.min_rows or rows, "int64")))
+    return Case(((is_full, framed),))
 
 
 def _kind(draft: Draft, feature: Feature, tree: Node | None) -> Kind:
@@ -107,13 +118,10 @@ def _kind(draft: Draft, feature: Feature, tree: Node | None) -> Kind:
     columns, features = _split(draft, columns_of(tree))
     if feature.rows is not None or sequence_calls_of(tree):
         _check_sequence(tree, features, where)
+        if feature.rows is None:
+            _check_frames(tree, where)
         return "sequence"
-    aggregates = aggregates_of(tree)
-    if aggregates:
-        raise DefinitionError(
-            f"{where}: aggregate '{aggregates[0].name}' needs a frame; give window='7d' (or "
-            "'lifetime') for a window of time, or rows=20 for a number of rows"
-        )
+    _check_frames(tree, where)
     if features and columns:
         raise DefinitionError(
             f"{where}: mixes the column '{columns[0]}' with the feature '{features[0]}'; make the "
@@ -123,6 +131,15 @@ def _kind(draft: Draft, feature: Feature, tree: Node | None) -> Kind:
         return "derived"
     _check_as_of(draft, tree, where)
     return "lookup"
+
+
+def _check_frames(tree: Node, where: str) -> None:
+    aggregates = aggregates_of(tree)
+    if aggregates:
+        raise DefinitionError(
+            f"{where}: aggregate '{aggregates[0].name}' needs a frame; give window='7d' (or "
+            "'lifetime') for a window of time, or rows=20 for a number of rows"
+        )
 
 
 def _split(draft: Draft, names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -210,7 +227,7 @@ def _windowed(draft: Draft, feature: Feature, tree: Node) -> Kind:
             "rows a window could hold"
         )
     if sequence_calls_of(tree):
-        raise DefinitionError(f"{where}: a sequence function has no 'window'; use rows=")
+        raise DefinitionError(f"{where}: a sequence function and OVER have no 'window'; use rows=")
     if not aggregates_of(tree):
         raise DefinitionError(
             f"{where}: 'window' is given, but the expression holds no aggregate; write one, as "

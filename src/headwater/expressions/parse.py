@@ -13,13 +13,14 @@ from headwater.errors import ExpressionError
 from headwater.expressions.conversion import Converter
 from headwater.expressions.functions import SEQUENCE_FUNCTIONS
 from headwater.expressions.refusal import Refused
-from headwater.expressions.tree import Aggregate, Call, Node
+from headwater.expressions.tree import Aggregate, Call, Node, Over
 from headwater.expressions.walk import children, walk
 
 MAX_LENGTH = 20_000
 # deeper trees would meet the interpreter's limit of recursion
 MAX_DEPTH = 100
 _TOO_DEEP = "the expression is nested too deeply; make a part of it a feature of its own"
+_NEST = "give it a frame of its own, as in avg(x) OVER (ROWS 19 PRECEDING)"
 _STATEMENTS = frozenset(
     "ALTER ATTACH CALL COPY CREATE DELETE DESCRIBE DETACH DROP EXECUTE EXPLAIN EXPORT FROM GRANT "  # noqa: SIM905
     "IMPORT INSERT INSTALL LOAD MERGE PRAGMA PREPARE RESET REVOKE ROLLBACK SELECT SET SHOW "
@@ -118,14 +119,13 @@ def _check_nesting(tree: Node) -> None:
         inner = next((below for below in _below(node) if isinstance(below, Aggregate)), None)
         if inner is None:
             continue
-        if isinstance(node, Aggregate):
-            place = "FILTER" if node.where is not None and inner in walk(node.where) else node.name
-            raise Refused(f"aggregate '{inner.name}' inside '{place}'; aggregates can't nest")
+        framed = node.aggregate if isinstance(node, Over) else node
+        if isinstance(framed, Aggregate):
+            where = framed.where
+            place = "FILTER" if where is not None and inner in walk(where) else framed.name
+            raise Refused(f"aggregate '{inner.name}' inside '{place}'; {_NEST}")
         if isinstance(node, Call) and node.name in SEQUENCE_FUNCTIONS:
-            raise Refused(
-                f"aggregate '{inner.name}' inside '{node.name}'; "
-                "make it a feature of its own and read that"
-            )
+            raise Refused(f"aggregate '{inner.name}' inside '{node.name}'; {_NEST}")
 
 
 def _below(node: Node) -> Iterator[Node]:

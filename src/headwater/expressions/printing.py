@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from headwater.definitions.types import element, is_list
 from headwater.errors import ExpressionError
 from headwater.expressions.functions import SCALAR_FUNCTIONS, SEQUENCE_FUNCTIONS
-from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node
+from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
 
 DUCKDB_TYPES = {
     "bool": "BOOLEAN",
@@ -63,6 +63,8 @@ def to_duckdb(node: Node, column: Callable[[str], str] = quote, as_of: str | Non
                 return _case(part, visit)
             case Aggregate():
                 raise ExpressionError(f"the aggregate '{part.name}' is not a scalar expression")
+            case Over():
+                return visit(part.aggregate)
             case Call():
                 return call(part)
 
@@ -97,6 +99,9 @@ def canonical(node: Node) -> str:
             return _case(node, canonical)
         case Aggregate():
             return _aggregate(node)
+        case Over():
+            size = "UNBOUNDED" if node.rows is None else node.rows - 1
+            return f"{_aggregate(node.aggregate)} OVER (ROWS {size} PRECEDING)"
         case Call():
             args = [canonical(arg) for arg in node.args]
             function = SCALAR_FUNCTIONS.get(node.name)

@@ -51,6 +51,10 @@ _NAMES = {
     "add_interval": "t n",
     "add_months": "t n",
     "atan2": "y x",
+    "corr": "y x",
+    "covar_pop": "y x",
+    "covar_samp": "y x",
+    "regr_slope": "y x",
     "contains": "s part",
     "date_diff": "part from to",
     "date_sub": "part from to",
@@ -91,7 +95,12 @@ def page() -> str:
     parts.append("\n## Aggregates\n\n")
     parts.append(
         "They stand in features with `window=` or `rows=`, each with `FILTER (WHERE ...)` where "
-        "wanted. Nulls are skipped by all but `count(*)`, `first`, `last` and `last_k`.\n"
+        "wanted. Nulls are skipped by all but `count(*)`, `first`, `last` and `last_k`.\n\n"
+        "An aggregate may have a frame of rows of its own: `avg(x) OVER (ROWS 19 PRECEDING)` is "
+        "over the last 20 rows of the key, the current one included, and "
+        "`max(x) OVER (ROWS UNBOUNDED PRECEDING)` over all up to it. As in SQL, the first rows "
+        "have shorter frames; give the feature `rows=20` to have null there. Such aggregates may "
+        "stand in one another, and in the functions of the next section.\n"
     )
     parts.append(_head(("function", "gives", "what it is")))
     parts.append("".join(map(_framed, AGGREGATES)))
@@ -172,8 +181,10 @@ def _value(value: Any) -> str:
 
 def _framed(function: AggregateFunction) -> str:
     args = []
+    names = _NAMES.get(function.name, "x").split()
     for place, pattern in enumerate(function.takes):
-        letter = "x" if place == 0 else {"fraction": "f", "positive": "k"}[pattern.rstrip("?")]
+        constant = {"fraction": "f", "positive": "k"}.get(pattern.rstrip("?"))
+        letter = constant or names[place]
         args.append(f"[{letter}]" if pattern.endswith("?") else letter)
     gives = {"T": "type of x", "list[T]": "list of x", "wide": "int64 or float64"}
     doc = function.doc

@@ -14,7 +14,11 @@ DOCS = "docs/reference/functions.md"
 _CLOCK = "the clock is not a source of values; write as_of(), the time for which it is computed"
 _CHANCE = "a feature must give the same value every time; use a column of the source"
 _OUTSIDE = "an expression reads nothing but its columns; declare a source"
-_WINDOW = "use window= or rows= of the feature, or lag(x)"
+_WINDOW = "use count(*) OVER (ROWS UNBOUNDED PRECEDING), or lag(x)"
+FRAMES = (
+    "OVER takes (ROWS n PRECEDING) or (ROWS UNBOUNDED PRECEDING); "
+    "its rows are those of a key, in the order of their event time"
+)
 _ORDER = "rows are in the order of their event time; use first(x) or last(x)"
 
 FORBIDDEN = {
@@ -107,7 +111,7 @@ def refuse_name(name: str) -> Refused:
 
 
 _REASONS: tuple[tuple[type[Any], str], ...] = (
-    (exp.Window, "OVER (...) is not allowed; use window= or rows= of the feature, or lag(x)"),
+    (exp.Window, FRAMES),
     (exp.Query, "a query is not an expression; write only the value"),
     (exp.Exists, "EXISTS is not allowed; a feature of another source is read by its name"),
     (exp.SimilarTo, "SIMILAR TO is not allowed; write regexp_full_match(x, 'pattern')"),

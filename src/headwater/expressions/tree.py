@@ -58,4 +58,14 @@ class Aggregate(msgspec.Struct, frozen=True, tag="aggregate"):
     parameters: tuple[Scalar, ...] = ()
 
 
-Node = Literal | Column | Call | Case | Cast | Aggregate
+class Over(msgspec.Struct, frozen=True, tag="over"):
+    """An aggregate with a frame of its own: the last `rows` rows, the current one included.
+
+    None means all rows of the key up to the current one.
+    """
+
+    aggregate: Aggregate
+    rows: int | None = None
+
+
+Node = Literal | Column | Call | Case | Cast | Aggregate | Over

@@ -16,7 +16,7 @@ from headwater.expressions.functions import (
 )
 from headwater.expressions.functions.matching import check_regex
 from headwater.expressions.printing import fill
-from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node
+from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
 from headwater.expressions.widening import (
     NULL,
     convert,
@@ -70,6 +70,9 @@ class _Resolver:
                 return self._case(node)
             case Aggregate():
                 return self._aggregate(node)
+            case Over():
+                inner, dtype = self._aggregate(node.aggregate)
+                return Over(inner, node.rows), dtype
             case Call(name="as_of"):
                 return node, "timestamp"
             case Call(name=name) if name in SEQUENCE_FUNCTIONS:
@@ -229,7 +232,7 @@ class _Resolver:
             arg = convert(arg, dtype, function.gives)
         return Call(node.name, (arg, *node.args[1:])), _result(function, dtype)
 
-    def _aggregate(self, node: Aggregate) -> _Typed:
+    def _aggregate(self, node: Aggregate) -> tuple[Aggregate, str]:
         function = AGGREGATE_FUNCTIONS[node.name]
         found = [self.visit(arg) for arg in node.args]
         for position, given in enumerate(found):

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from headwater.expressions.functions import SEQUENCE_FUNCTIONS
-from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node
+from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The nodes directly below, in the order in which they are written."""
+    """The nodes directly below, in the order in which they are written.
+
+    Below an `Over` is what its aggregate works on: aggregate and frame are one.
+    """
     match node:
         case Literal() | Column():
             return ()
@@ -22,6 +25,8 @@ def children(node: Node) -> tuple[Node, ...]:
             return (*pairs, *(() if node.otherwise is None else (node.otherwise,)))
         case Aggregate():
             return (*node.args, *(() if node.where is None else (node.where,)))
+        case Over():
+            return children(node.aggregate)
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -39,22 +44,25 @@ def columns_of(node: Node) -> tuple[str, ...]:
 
 
 def aggregates_of(node: Node) -> tuple[Aggregate, ...]:
-    """The distinct aggregates, in the order of their first occurrence."""
+    """The distinct aggregates without a frame of their own, in the order of their occurrence."""
     found = (part for part in walk(node) if isinstance(part, Aggregate))
     return tuple(dict.fromkeys(found))
 
 
-def sequence_calls_of(node: Node) -> tuple[Call, ...]:
-    """The distinct calls of lag, ema and wilder, an outer one before those inside it."""
-    found = (
-        part for part in walk(node) if isinstance(part, Call) and part.name in SEQUENCE_FUNCTIONS
-    )
-    return tuple(dict.fromkeys(found))
+def is_sequence_call(node: Node) -> bool:
+    """Whether a node is computed from a row and its predecessors: lag and its like, or OVER."""
+    return isinstance(node, Over) or (isinstance(node, Call) and node.name in SEQUENCE_FUNCTIONS)
+
+
+def sequence_calls_of(node: Node) -> tuple[Node, ...]:
+    """The distinct parts that need a row's predecessors, an outer one before those inside it."""
+    return tuple(dict.fromkeys(filter(is_sequence_call, walk(node))))
 
 
 def uses(node: Node, name: str) -> bool:
     """Whether a function of that canonical name is called anywhere."""
-    return any(isinstance(part, Call | Aggregate) and part.name == name for part in walk(node))
+    named = (part.aggregate if isinstance(part, Over) else part for part in walk(node))
+    return any(isinstance(part, Call | Aggregate) and part.name == name for part in named)
 
 
 def with_children(node: Node, parts: tuple[Node, ...]) -> Node:
@@ -74,6 +82,9 @@ def with_children(node: Node, parts: tuple[Node, ...]) -> Node:
             count = len(node.args)
             where = parts[count] if len(parts) > count else None
             return Aggregate(node.name, parts[:count], node.distinct, where, node.parameters)
+        case Over():
+            inner = with_children(node.aggregate, parts)
+            return Over(inner, node.rows) if isinstance(inner, Aggregate) else node
 
 
 def replace(node: Node, f: Callable[[Node], Node | None]) -> Node:

@@ -53,12 +53,16 @@ def int_sums_as_floats(values: Int64, totals: Totals) -> Float64:
     return _rounded(list(_halves(values, totals)), _INT_BITS, 0)
 
 
-def float_sums(values: Float64, totals: Totals) -> Float64:
-    """Exact sums rounded once; zero is +0.0, NaN and infinities add up as in SQL."""
+def float_sums(values: Float64, totals: Totals, weight: int | None = None) -> Float64:
+    """Exact sums rounded once; zero is +0.0, NaN and infinities add up as in SQL.
+
+    `weight` is how often `totals` counts values in one window at most: each once unless given.
+    """
+    weight = len(values) if weight is None else weight
     finite = np.isfinite(values)
     if finite.all():
-        return _finite_sums(values, totals)
-    sums = _finite_sums(np.where(finite, values, 0.0), totals)
+        return _finite_sums(values, totals, weight)
+    sums = _finite_sums(np.where(finite, values, 0.0), totals, weight)
     positive = totals((values == np.inf).astype(np.int64)) > 0
     negative = totals((values == -np.inf).astype(np.int64)) > 0
     missing = totals(np.isnan(values).astype(np.int64)) > 0
@@ -81,9 +85,9 @@ def _halves(values: Int64, totals: Totals) -> tuple[Int64, Int64]:
     return high, low & 0xFFFF_FFFF
 
 
-def _finite_sums(values: Float64, totals: Totals) -> Float64:
-    # A window holds at most len(values) digits, so that their sum stays below 2**62.
-    bits = min(52, 62 - len(values).bit_length())
+def _finite_sums(values: Float64, totals: Totals, weight: int) -> Float64:
+    # A window holds at most `weight` digits, so that their sum stays below 2**62.
+    bits = min(52, 62 - weight.bit_length())
     rest, digits = values.copy(), np.empty(len(values), dtype=np.int64)
     exponent = _exponent(_greatest(rest))
     limbs = [totals(_cut(rest, exponent - bits, digits))]

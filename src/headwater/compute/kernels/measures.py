@@ -8,12 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
+from headwater.compute.kernels.deviations import mean_distances
 from headwater.compute.kernels.exact import (
     float_sums,
     int_sums,
     int_sums_as_floats,
     variances,
 )
+from headwater.compute.kernels.pairs import PAIRS, Pairs, pair_aggregate
 from headwater.compute.kernels.rows import Bool, Column, Float64, Int64, Lists, Values
 from headwater.compute.kernels.seen import Seen
 from headwater.compute.kernels.selection import Ranking, rank_by_code
@@ -32,6 +34,7 @@ class Measure:
     seen: Seen
     row: Int64
     values: Values | None
+    other: Values | None = None
 
     @cached_property
     def counts(self) -> Int64:
@@ -73,6 +76,13 @@ class Measure:
             squares = self.floats * self.floats
         return self.float_sums, float_sums(squares, self.seen.totals)
 
+    @cached_property
+    def pairs(self) -> Pairs:
+        if self.other is None:
+            raise ComputeError("an aggregate of pairs needs two arguments")
+        other = self.other.astype(np.float64, copy=False)
+        return Pairs.of(self.floats, other, self.counts, self.seen.totals)
+
     def any(self, values: Values) -> Column:
         return Column(values, self.counts > 0)
 
@@ -99,6 +109,8 @@ def measure(
     """
     if name == "sum":
         return measured.any(_sum(measured, labels))
+    if name in PAIRS:
+        return pair_aggregate(measured.pairs, name)
     if name in _QUANTILES:
         return _QUANTILES[name](measured, 0.5 if parameter is None else float(parameter))
     try:
@@ -115,6 +127,12 @@ def _sum(measured: Measure, labels: Sequence[str]) -> Values:
 
 def _avg(measured: Measure) -> Column:
     return measured.any(measured.float_sums / np.maximum(measured.counts, 1))
+
+
+def _avg_deviation(measured: Measure) -> Column:
+    means = _avg(measured).values
+    found = mean_distances(measured.seen, measured.floats, measured.counts, means)
+    return measured.any(found)
 
 
 def _variance(measured: Measure, *, sample: bool, root: bool) -> Column:
@@ -190,6 +208,7 @@ _PLAIN: dict[str, Callable[[Measure], Column]] = {
     "count": _count,
     "count_distinct": _count_distinct,
     "avg": _avg,
+    "avg_deviation": _avg_deviation,
     "min": _min,
     "max": _max,
     "first": _first,

@@ -53,7 +53,8 @@ class Aggregation:
 
     `name` is a canonical aggregate, `values` (int64, int32, float64, float32 or bool) and `valid`
     are aligned with the rows; rows outside `valid` take no part. `parameter` is the fraction of
-    a quantile or the k of last_k. `label` names the value in errors.
+    a quantile or the k of last_k, `other` the second argument of those of pairs. `label` names
+    the value in errors.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Aggregation:
     valid: Bool | None = None
     parameter: float | None = None
     label: str = ""
+    other: Values | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,42 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from headwater.compute.kernels.measures import Measure, measure, row_mask
 from headwater.compute.kernels.ranges import Ranges
 from headwater.compute.kernels.replay import Replay, replay
 from headwater.compute.kernels.rows import Aggregation, Bool, Column, Int64, Lists, Values
-from headwater.compute.kernels.seen import Seen
 from headwater.compute.kernels.smoothing import smooth
 from headwater.compute.kernels.sorting import run_begins
+from headwater.compute.kernels.weighted import weighted
 
-__all__ = ["Replay", "frame", "lag", "replay", "smooth"]
+__all__ = ["Replay", "frame", "lag", "replay", "smooth", "weighted"]
 
 
-def frame(segment: Int64, aggregation: Aggregation, rows: int, min_rows: int) -> Column | Lists:
-    """The aggregate over the last `rows` entries of each segment, the current one included.
+def frame(
+    segment: Int64, asked: Sequence[Aggregation], rows: int | None, min_rows: int
+) -> list[Column | Lists]:
+    """Each aggregate over the last `rows` entries of each segment, the current one included;
+    None is all entries up to it.
 
     Null (an empty list for last_k) until `min_rows` entries exist; min_rows <= rows. The arrays of
-    the aggregation are aligned with the entries; first, last and last_k give entry positions.
+    an aggregation are aligned with the entries; first, last and last_k give entry positions.
+    Aggregations over one array share their work.
     Raises ComputeError when a sum of integers does not fit into int64.
     """
     begin = run_begins(segment)
     own_begin = np.repeat(begin[:-1], np.diff(begin))
     after = np.arange(1, len(segment) + 1)
     is_filled = after - own_begin >= min_rows
-    low = np.maximum(own_begin, after - rows)
+    low = own_begin if rows is None else np.maximum(own_begin, after - rows)
     high = np.where(is_filled, after, low)
     group = np.repeat(np.arange(len(begin) - 1), np.diff(begin))
-    seen: Seen = Ranges(low[None, :], high[None, :], group, begin)
-    entry = np.arange(len(segment))
-    mask = row_mask(aggregation.valid, entry)
-    row = entry if mask is None else entry[mask]
-    values = None if aggregation.values is None else aggregation.values[row]
-    measured = Measure(seen if mask is None else seen.keep(mask), row, values)
-    if aggregation.name == "last_k":
-        return measured.lists(entry, int(aggregation.parameter or 1))
-    column = measure(measured, aggregation.name, aggregation.parameter, [aggregation.label])
+    seen = Ranges(low[None, :], high[None, :], group, begin)
+    measures: dict[tuple[int, int, int], Measure] = {}
+    found = []
+    for ask in asked:
+        key = (id(ask.values), id(ask.other), id(ask.valid))
+        if key not in measures:
+            measures[key] = _measure(seen, ask)
+        found.append(_answer(measures[key], ask, is_filled))
+    return found
+
+
+def _measure(seen: Ranges, ask: Aggregation) -> Measure:
+    entry = np.arange(len(seen.group))
+    mask = row_mask(ask.valid, entry)
+    if mask is None:
+        return Measure(seen, entry, ask.values, ask.other)
+    values, other = (None if array is None else array[mask] for array in (ask.values, ask.other))
+    return Measure(seen.keep(mask), entry[mask], values, other)
+
+
+def _answer(measured: Measure, ask: Aggregation, is_filled: Bool) -> Column | Lists:
+    if ask.name == "last_k":
+        return measured.lists(np.arange(len(is_filled)), int(ask.parameter or 1))
+    column = measure(measured, ask.name, ask.parameter, [ask.label])
     return Column(column.values, is_filled if column.valid is None else is_filled & column.valid)
 
 

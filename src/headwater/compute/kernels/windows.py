@@ -37,12 +37,12 @@ class _Wanted:
     place: int
     ask: Aggregation
 
-    def input(self) -> tuple[int, bool]:
+    def input(self) -> tuple[int, int, bool]:
         """Aggregates with one input share their work.
 
         Integer sums stand apart, since they may fail, and must not in a frame nobody asked for.
         """
-        return id(self.ask.values), self.ask.name == "sum"
+        return id(self.ask.values), id(self.ask.other), self.ask.name == "sum"
 
 
 def aggregate(
@@ -121,8 +121,10 @@ def _answers(
 ) -> Iterator[tuple[tuple[int, int], Column | Lists]]:
     """The columns of aggregations with one input, at the caller's queries."""
     frames = sorted({one.frame for one in group})
-    values = group[0].ask.values
-    measured = Measure(kept.pick(frames), row, None if values is None else values[row])
+    values, other = (
+        None if array is None else array[row] for array in (group[0].ask.values, group[0].ask.other)
+    )
+    measured = Measure(kept.pick(frames), row, values, other)
     queries = len(measured.counts) // len(frames)
     for same in _grouped(group, lambda one: (one.ask.name, one.ask.parameter)):
         ask = same[0].ask

@@ -54,6 +54,41 @@ AGGREGATES = (
     ),
     AggregateFunction("var_pop", "aggregate", ("number",), "float64", "Variance of a whole (n)."),
     AggregateFunction(
+        "avg_deviation",
+        "aggregate",
+        ("number",),
+        "float64",
+        "Mean distance from the mean: avg(|x - avg(x)|), summed from the oldest value on.",
+    ),
+    AggregateFunction(
+        "covar_samp",
+        "aggregate",
+        ("number", "number"),
+        "float64",
+        "Covariance of a sample (n - 1) of pairs without null; null for fewer than two.",
+    ),
+    AggregateFunction(
+        "covar_pop",
+        "aggregate",
+        ("number", "number"),
+        "float64",
+        "Covariance of a whole (n) of pairs without null.",
+    ),
+    AggregateFunction(
+        "corr",
+        "aggregate",
+        ("number", "number"),
+        "float64",
+        "Correlation of pairs without null, from -1 to 1; null where y or x does not vary.",
+    ),
+    AggregateFunction(
+        "regr_slope",
+        "aggregate",
+        ("number", "number"),
+        "float64",
+        "Slope of the regression of y on x over pairs without null; null where x does not vary.",
+    ),
+    AggregateFunction(
         "first", "aggregate", ("any",), "T", "Value of the first row, null included."
     ),
     AggregateFunction("last", "aggregate", ("any",), "T", "Value of the last row, null included."),
@@ -107,6 +142,15 @@ SEQUENCES = (
         ("float64", "positive"),
         "float64",
         "Wilder's smoothing: as `ema`, with alpha = 1 / n.",
+        constants=1,
+    ),
+    AggregateFunction(
+        "wma",
+        "sequence",
+        ("float64", "positive"),
+        "float64",
+        "Moving average of the last n rows with the weights 1 (the oldest) to n; null until there "
+        "are n, and where one of them is null.",
         constants=1,
     ),
 )
