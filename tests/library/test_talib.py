@@ -135,7 +135,16 @@ def test_as_talib(computed, ticker, name):
         assert np.isnan(found[:first]).all()
         assert not np.isnan(found[first])
         found[np.isnan(expected)] = np.nan
+    if name == "mfi_14":
+        found[_unsure(bars, 14)] = expected[_unsure(bars, 14)] = np.nan
     agree(found, expected)
+
+
+def _unsure(bars, n):
+    """Where one of the last n changes of the typical price is rounding alone."""
+    change = np.diff(sum(bars[c] for c in HLC), prepend=0)
+    places = np.flatnonzero((change != 0) & (np.abs(change) < 1e-12 * bars["close"]))
+    return np.array([((i - n < places) & (places <= i)).any() for i in range(len(change))])
 
 
 @pytest.mark.parametrize("name", ["rsi_14", "cci_20", "adx_14", "williams_r_14", "return_1"])

@@ -34,7 +34,8 @@ def mfi(bars: Bars, n: int = 14, *, name: str | None = None) -> Feature:
     price rose and where it fell; typical = (high + low + close) / 3.
     Unit: 0 to 100.
     Null: until n + 1 bars exist; where no money flowed in the n bars.
-    TA-Lib: MFI; it gives 0 where less than 1 flowed.
+    TA-Lib: MFI; it gives 0 where less than 1 flowed. Where two typical prices are equal but for
+    their rounding, either may see a rise or a fall that the other does not.
     Source: Quong, Soudack, Volume-weighted RSI: Money Flow, Technical Analysis of Stocks &
     Commodities 7 (1989).
     """
