@@ -1,13 +1,15 @@
-"""Equities: returns, averages and RSI from daily bars of five stocks (see data/README.md).
+"""Equities: technical indicators from daily bars of five stocks (see data/README.md).
 
 The date of a bar is its trading day. It is known at the close, which is 16:00 in New York: 21:00
 UTC at the latest. Indicators are functions of a bar and the bars before it.
 
-`adj_close` is restated by later splits and dividends, so its level would leak the future. In what a
-constant factor leaves unchanged (returns, RSI) it does not; levels use the raw `close`.
+`adj_close` is restated by later splits and dividends, so its level would leak the future. What
+leads from `close` to it is a factor: the library keeps only ratios of factors between the bars of
+an indicator, and gives levels in the money of their day.
 """
 
 from headwater import Entity, Feature, FeatureService, FeatureView, NotNull, Range, Source
+from headwater.library import technical as ta
 
 ticker = Entity("ticker", join_keys={"ticker": "string"})
 
@@ -17,6 +19,7 @@ daily_bars = Source(
     event_time="date + INTERVAL 21 HOUR",
     description="Open, high, low, close and volume of a trading day",
 )
+bars = ta.Bars(factor="adj_close / close")
 
 prices = FeatureView(
     "prices",
@@ -28,24 +31,23 @@ prices = FeatureView(
     ],
     owner="quant-team",
 )
+rsi_14 = ta.rsi(bars, 14).model_copy(
+    update={
+        "duckdb_view": "features.rsi_14",
+        "validation_rules": (Range(min=0, max=100, is_blocking=True),),
+    }
+)
 indicators = FeatureView(
     "indicators",
     entity=ticker,
     source=daily_bars,
     features=[
-        Feature("return_1d", "adj_close / lag(adj_close) - 1"),
-        Feature("log_return_1d", "ln(adj_close / lag(adj_close))"),
-        Feature("sma_20", "avg(close)", rows=20),
-        Feature("ema_12", "ema(close, 12)"),
-        Feature("volatility_20", "stddev(adj_close / lag(adj_close) - 1)", rows=20),
-        Feature(
-            "rsi_14",
-            "100 - 100 / (1 + wilder(greatest(adj_close - lag(adj_close), 0), 14)"
-            " / wilder(greatest(lag(adj_close) - adj_close, 0), 14))",
-            description="Relative strength index after Wilder (1978), over 14 bars",
-            duckdb_view="features.rsi_14",
-            validation_rules=[Range(min=0, max=100, is_blocking=True)],
-        ),
+        ta.simple_return(bars, name="return_1d"),
+        ta.log_return(bars, name="log_return_1d"),
+        *(ta.sma(bars, 20), ta.ema(bars, 12), *ta.bollinger(bars), *ta.keltner(bars)),
+        *(rsi_14, *ta.macd(bars), *ta.stochastic(bars), ta.williams_r(bars), ta.cci(bars)),
+        *(ta.atr(bars), *ta.adx(bars), ta.obv(bars), ta.mfi(bars), ta.vwap(bars)),
+        *(ta.volatility(bars, 20), ta.sharpe(bars), ta.drawdown(bars), ta.zscore(bars)),
     ],
     owner="quant-team",
 )

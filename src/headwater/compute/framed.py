@@ -20,7 +20,7 @@ from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature
 from headwater.expressions.printing import canonical
 from headwater.expressions.tree import Aggregate, Call, Column, Literal, Node, Over
-from headwater.expressions.walk import children, columns_of, is_sequence_call, replace
+from headwater.expressions.walk import children, columns_of, is_sequence_call, replace, uses
 
 Ints = NDArray[np.int64]
 Frame = tuple[int | None, int]
@@ -184,6 +184,15 @@ def look_back(features: Sequence[AnalyzedFeature]) -> int | None:
             return None
         furthest = max(furthest, (feature.feature.rows or 1) - 1, reach)
     return furthest
+
+
+def rows_read(feature: AnalyzedFeature) -> int | None:
+    """How many last rows a feature's value is made of; None is all rows up to its own."""
+    tree = feature.tree
+    if tree is None or uses(tree, "ema") or uses(tree, "wilder"):
+        return None
+    reach = look_back([feature])
+    return None if reach is None else reach + 1
 
 
 def _look_back(node: Node, frame_: Frame) -> int | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from headwater.compute.facts import FactQuery, Facts, read_facts
 from headwater.compute.fetch import fetch_rows, time_sql
+from headwater.compute.framed import rows_read
 from headwater.compute.kernels.timeline import edges
 from headwater.compute.keys import encode_keys
 from headwater.compute.reading import Keys, Reader, complete
@@ -116,6 +117,6 @@ def _framed(facts: Facts, known: Ints, feature: AnalyzedFeature, instant: int) -
     before = known[happened <= instant]
     if feature.kind == "lookup":
         return before[-1:]
-    rows = feature.feature.rows
+    rows = rows_read(feature)
     framed: Ints = before if rows is None else before[-rows:]
     return framed

@@ -11,7 +11,7 @@ from headwater.compute.fetch import time_sql
 from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedView
 from headwater.expressions.printing import quote, to_duckdb
-from headwater.expressions.tree import Aggregate, Call, Node
+from headwater.expressions.tree import Call, Node
 from headwater.expressions.walk import aggregates_of, children, sequence_calls_of
 
 SAMPLE_ROWS = 500
@@ -49,7 +49,7 @@ def _try(engine: DuckDBEngine, scan: Scan, feature: AnalyzedFeature) -> None:
 
 def _of_rows(tree: Node) -> Iterator[Node]:
     """The scalar parts of a tree that are computed row by row: it, or what its frames take."""
-    framed: list[Aggregate | Call] = [*aggregates_of(tree), *sequence_calls_of(tree)]
+    framed: list[Node] = [*aggregates_of(tree), *sequence_calls_of(tree)]
     if not framed:
         yield tree
     for node in framed:

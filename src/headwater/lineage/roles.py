@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from headwater.expressions.tree import Aggregate, Case, Column, Node
+from headwater.expressions.tree import Aggregate, Case, Column, Node, Over
 from headwater.expressions.walk import children
 
 Role = Literal["value", "filter", "key", "event_time", "available_at", "id", "sequence"]
@@ -52,6 +52,8 @@ def roles_in(
 
 def _parts(node: Node, role: Role) -> list[tuple[Node, Role]]:
     """The nodes below one, each with the role that it plays."""
+    if isinstance(node, Over):
+        return _parts(node.aggregate, role)
     if isinstance(node, Aggregate):
         filters: list[tuple[Node, Role]] = [] if node.where is None else [(node.where, "filter")]
         return [*((part, role) for part in node.args), *filters]
