@@ -41,12 +41,26 @@ VIEWS = (
         features=[
             Feature("last_kind", "kind"),
             Feature("mean_3", "avg(amount)", rows=3, min_rows=1),
+            Feature(
+                "best_mean", "max(avg(amount) OVER (ROWS 2 PRECEDING)) OVER (ROWS 1 PRECEDING)"
+            ),
+            Feature("weighted", "wma(amount, 2)"),
             Feature("smooth", "ema(amount, 2)"),
         ],
     ),
     FeatureView("both", entity=USER, features=[Feature("summed", "rate + mean_3")]),
 )
-OF_ROWS = ("events_2d", "before_1d", "hopped", "ever", "last_kind", "mean_3", "smooth")
+OF_ROWS = (
+    "events_2d",
+    "before_1d",
+    "hopped",
+    "ever",
+    "last_kind",
+    "mean_3",
+    "best_mean",
+    "weighted",
+    "smooth",
+)
 
 
 def corrected_events(count: int = 120, seed: int = 3) -> list[dict]:
