@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import ComputeError, ExpressionError
-from headwater.expressions.casts import can_cast, coerce
+from headwater.expressions.casts import can_cast
 from headwater.expressions.closures import compile_row
 from headwater.expressions.parse import parse
 from headwater.expressions.types import resolve
@@ -87,34 +87,6 @@ def test_errors_of_a_row(text: str, row: tuple[Any, ...]) -> None:
 )
 def test_values(text: str, row: tuple[Any, ...], expected: Any) -> None:
     assert bits(run(text, *row)) == bits(expected)
-
-
-@pytest.mark.parametrize(
-    ("value", "dtype", "expected"),
-    [
-        (None, "int32", None),
-        (None, "null", None),
-        (5, "int32", 5),
-        (5, "float64", 5.0),
-        (0.1, "float32", 0.10000000149011612),
-        (2.5, "int64", 2),
-        ([1, None], "list[float64]", [1.0, None]),
-        ("x", "string", "x"),
-        (b"x", "bytes", b"x"),
-        (True, "bool", True),
-        (date(2024, 1, 1), "date", date(2024, 1, 1)),
-    ],
-)
-def test_coerce(value: Any, dtype: str, expected: Any) -> None:
-    assert bits(coerce(value, dtype)) == bits(expected)
-
-
-@pytest.mark.parametrize(
-    ("value", "dtype"), [(2**31, "int32"), (1e39, "float32"), (math.inf, "int64")]
-)
-def test_coerce_refuses_what_does_not_fit(value: Any, dtype: str) -> None:
-    with pytest.raises(ComputeError, match=f"can't be cast to {dtype}"):
-        coerce(value, dtype)
 
 
 VALUES: dict[str, list[Any]] = {

@@ -1,14 +1,22 @@
 """Bytes on a connection: what is answered at once, and what takes the long way, answer alike."""
 
 import asyncio
+import inspect
 import json
 import logging
 import socket
 import threading
 from contextlib import asynccontextmanager
+from unittest.mock import MagicMock
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
 
 from headwater.errors import StoreError
 from headwater.serving.connection import Connection
@@ -28,6 +36,56 @@ def request(body, path=FEATURES, method="POST", version="1.1", **headers):
 
 def ages(*users):
     return {"features": ["age"], "entities": {"user_id": list(users)}}
+
+
+USED_METHODS = {
+    "connection_made": ["transport"],
+    "data_received": ["data"],
+    "on_headers_complete": [],
+    "on_body": ["body"],
+    "on_message_complete": [],
+    "on_response_complete": [],
+}
+USED = {
+    "protocol": [
+        "url",
+        "parser",
+        "flow",
+        "cycle",
+        "expect_100_continue",
+        "access_log",
+        "transport",
+    ],
+    "flow": ["write_paused"],
+    "parser": ["get_method", "get_http_version", "should_keep_alive"],
+}
+
+
+@pytest.mark.parametrize("name", USED_METHODS)
+def test_the_methods_of_uvicorn_that_are_called_or_overridden(name):
+    """Fails where another uvicorn has changed its inside: then `connection.py` has to follow."""
+    found = getattr(HttpToolsProtocol, name, None)
+    assert found is not None, f"uvicorn {uvicorn.__version__}: HttpToolsProtocol.{name} has gone"
+    assert list(inspect.signature(found).parameters)[1:] == USED_METHODS[name]
+
+
+async def test_the_attributes_of_uvicorn_that_are_read(app):
+    config = uvicorn.Config(app, http=Connection, lifespan="off", proxy_headers=False)
+    config.load()
+    state = ServerState()
+    protocol = Connection(config, state, {}, asyncio.get_running_loop())
+    protocol.connection_made(MagicMock(spec=asyncio.Transport))
+    protocol.data_received(b"GET /x HTTP/1.1\r\n")
+    for what, names in USED.items():
+        holder = protocol if what == "protocol" else getattr(protocol, what)
+        gone = [name for name in names if not hasattr(holder, name)]
+        assert not gone, f"uvicorn {uvicorn.__version__}: {what} has no {', '.join(gone)} any more"
+    assert protocol.url == b"/x"
+    assert state.default_headers == []
+    assert STATUS_LINE[200] == b"HTTP/1.1 200 OK\r\n"
+    cycle = inspect.signature(RequestResponseCycle.__init__).parameters
+    assert {"default_headers", "on_response"} <= set(cycle)
+    protocol.connection_lost(None)
 
 
 class Client:

@@ -55,18 +55,6 @@ def caster(dtype: str, *, is_try: bool = False) -> Callable[[Any], Any]:
     return attempt
 
 
-def coerce(value: Any, dtype: str) -> Any:
-    """The value as its declared type holds it: an int32 in its range, a float32 rounded.
-
-    Null stays null. Raises ComputeError where the value does not fit.
-    """
-    if value is None or dtype == "null":
-        return None
-    if dtype in NUMBERS or is_list(dtype):
-        return caster(dtype)(value)
-    return value
-
-
 def _impossible(value: Any, dtype: str) -> ComputeError:
     return ComputeError(f"{value!r} can't be cast to {dtype}")
 
