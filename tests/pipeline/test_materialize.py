@@ -486,7 +486,8 @@ def test_a_first_run_over_a_source_without_rows(make):
 
 def test_null_keys_have_no_row(make):
     store = make([event(None, day(0, 1)), event("a", day(0, 2))])
-    store.apply([*VIEWS])
+    pair = Entity("pair", join_keys={"kind": "string", "user_id": "string"})
+    store.apply([*VIEWS, view("pairs", [Feature("pair_kind", "kind")], entity=pair)])
     for report in store.materialize(until=day(1)):
         assert (report.rows, report.written) == (1, 1)
     found = store.get_online_features(["events_2d", "last_kind"], [{"user_id": None}]).to_dict()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import shutil
+import subprocess
+import sys
 
 import duckdb
 import pyarrow as pa
@@ -172,6 +176,84 @@ def test_rows_without_times(make, tmp_path):
     store.apply([shop.latest()])
     found = store.get_historical_features(shop.spine(["a"], [day(9)]), ["last_kind"]).to_arrow()
     assert found["last_kind"].to_pylist() == ["known"]
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("at", [day(0, 5), -day(0, 5)], ids=["after 1970", "before 1970"])
+def test_source_times_finer_than_microseconds_round_up(make, tmp_path, zone, at):
+    """What happened a nanosecond after t has not happened at t (C2)."""
+    store = make()
+    times = pa.array([at * 1000 + 1, at * 1000 - 2_000_000_999], pa.timestamp("ns", zone))
+    start = pa.array([at - shop.DAY] * 2).cast(TIME)
+    rows = {"user_id": ["a", "b"], "at": times, "start": start, "n": [1, 2]}
+    pq.write_table(pa.table(rows), tmp_path / "fine.parquet")
+    late = Source("late", path="fine.parquet", event_time="start", available_at="at")
+    store.apply(
+        [
+            view(
+                "by_event",
+                [Feature("by_event", "n")],
+                source=Source("fine", path="fine.parquet", event_time="at"),
+            ),
+            view("by_knowledge", [Feature("by_knowledge", "n")], source=late),
+        ]
+    )
+    spine = shop.spine(["a", "a", "b", "b"], [at, at + 1, at - 2_000_001, at - 2_000_000])
+    found = store.get_historical_features(spine, ["by_event", "by_knowledge"]).to_arrow()
+    assert found["by_event"].to_pylist() == [None, 1, None, 2]
+    assert found["by_knowledge"].to_pylist() == [None, 1, None, 2]
+
+
+_IN_A_ZONE = """
+import sys
+from headwater import FeatureStore
+store = FeatureStore(sys.argv[1])
+names = ["hour_of_day", "as_text", "day_of_row", "queried_day", "parsed"]
+spine = "SELECT 'a' AS user_id, TIMESTAMP '2024-01-01 04:00:00' AS event_timestamp"
+print(store.get_historical_features(spine, names).to_arrow().select(names).to_pylist())
+print(store.materialize(until="2024-01-02")[0].tick)
+"""
+
+
+def test_the_zone_of_the_machine_decides_nothing(make, tmp_path):
+    """Every session is pinned to UTC (C2): elsewhere the same project has the same values."""
+    store = make([event("a", day(0, 3.5))])
+    queried = Source(
+        "queried",
+        query="SELECT user_id, event_time, event_time::DATE AS d, event_time::VARCHAR AS told "
+        "FROM 'events.parquet'",
+        event_time="event_time",
+    )
+    (tmp_path / "naive.csv").write_text("user_id,at\na,2024-01-01 03:30:00\n")
+    naive = Source("naive", path="naive.csv", event_time="at")
+    store.apply(
+        [
+            view(
+                "plain",
+                [
+                    Feature("hour_of_day", "hour(event_time)"),
+                    Feature("as_text", "event_time::VARCHAR"),
+                    Feature("day_of_row", "event_time::DATE"),
+                ],
+            ),
+            view("by_query", [Feature("queried_day", "d")], source=queried),
+            view("by_csv", [Feature("parsed", "at::VARCHAR")], source=naive),
+        ]
+    )
+    told = set()
+    for zone in ("UTC", "America/New_York", "Asia/Kolkata"):
+        shutil.rmtree(tmp_path / ".headwater" / "online", ignore_errors=True)
+        done = subprocess.run(
+            [sys.executable, "-c", _IN_A_ZONE, str(tmp_path)],
+            env={**os.environ, "TZ": zone},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        told.add(done.stdout)
+    assert len(told) == 1, told
+    assert "'hour_of_day': 3" in told.pop()
 
 
 def test_files_with_other_columns_are_read_as_one(make, tmp_path):

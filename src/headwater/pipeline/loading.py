@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import msgspec
 import pyarrow as pa
@@ -82,16 +82,16 @@ class RunLoad:
             self.rows += batch.num_rows
             passed = self._gate.let_through(batch)
             if passed.num_rows < batch.num_rows:
-                self._vanished.saw(_keys(batch, self._run.view)[0])  # the row before stays
+                self._vanished.saw(_keys(batch, self._run.view))  # the row before stays
             self._add_rows(passed)
         for batch in _batches(part.gone):
-            self._delete(_keys(batch, self._run.view)[0])
+            self._delete(_keys(batch, self._run.view))
 
     def add_seen(self, tables: Iterator[pa.Table]) -> None:
         """Take keys that have rows, which the run has written before it was cut short."""
         for table in tables if self._vanished.possible else ():
             for batch in _batches(table):
-                self._vanished.saw(_keys(batch, self._run.view)[0])
+                self._vanished.saw(_keys(batch, self._run.view))
 
     def flush(self, tell: OnProgress) -> None:
         """Write what was taken, and tell how far that is."""
@@ -126,7 +126,7 @@ class RunLoad:
     def _add_rows(self, batch: pa.RecordBatch) -> None:
         # Sequence and tie are not needed: of rows with equal times a run's row stays (C13). A push
         # that moves a fact back in time will need the id; until rows can be pushed, none is there.
-        keys, batch = _keys(batch, self._run.view)
+        keys = _keys(batch, self._run.view)
         times, known = batch.column(_EVENT_TIME), batch.column(_KNOWN_AT)
         self._values.add(keys, self._layout.encode_batch(batch, times, known, cut=self._run.cut))
 
@@ -148,14 +148,10 @@ def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays(columns, schema=rows.schema)
 
 
-def _keys(batch: pa.RecordBatch, view: AnalyzedView) -> tuple[list[bytes], pa.RecordBatch]:
-    """The keys of a batch, and its rows without those of a null key, which has no row anywhere."""
+def _keys(batch: pa.RecordBatch, view: AnalyzedView) -> list[bytes]:
+    """The keys of a batch; keys with a null part were never listed."""
     columns = [batch.column(name) for name in view.join_keys]
-    found = encode_keys(columns) if columns else [_NO_KEY] * batch.num_rows
-    keys = [key for key in found if key is not None]
-    if len(keys) < len(found):
-        batch = batch.filter(pa.array([key is not None for key in found]))
-    return keys, batch
+    return cast("list[bytes]", encode_keys(columns)) if columns else [_NO_KEY] * batch.num_rows
 
 
 _NO_KEY = msgspec.msgpack.encode(())
