@@ -46,6 +46,15 @@ class Url(str):
         return _SECRETS.sub("***", self)
 
 
+class Secret(str):
+    """A text that no repr shows."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 def read_text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("give a text that is not empty")
@@ -65,6 +74,21 @@ def read_url(value: Any) -> Url:
     if "://" not in found:
         raise ValueError("give an address, as sqlite:///registry.db")
     return Url(found)
+
+
+def read_web_address(value: Any) -> Url:
+    """An http or https address that holds no password."""
+    found = read_url(value)
+    scheme, _, rest = found.partition("://")
+    if scheme.lower() not in ("http", "https") or not rest.strip("/"):
+        raise ValueError("give an http or https address")
+    if "@" in rest.partition("/")[0]:
+        raise ValueError("give the address without user and password")
+    return found
+
+
+def read_secret(value: Any) -> Secret:
+    return Secret(read_text(value))
 
 
 def read_path(value: Any) -> Path:
@@ -170,6 +194,16 @@ class ApiSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OpenLineageSettings:
+    """Who is told of applies and runs, in OpenLineage's events; nobody unless set."""
+
+    url: Url | None = _setting(None, read_web_address)
+    token: Secret | None = _setting(None, read_secret)
+    timeout: int = _setting(5, whole(1, 60))
+    file: Path | None = _setting(None, read_path)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DefinitionSettings:
     """Which files of the project declare its objects."""
 
@@ -198,6 +232,7 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    openlineage: OpenLineageSettings = field(default_factory=OpenLineageSettings)
     definitions: DefinitionSettings = field(default_factory=DefinitionSettings)
 
 
@@ -314,7 +349,8 @@ def _read(dotted: str, value: Any, where: str, spelt: Callable[[str], str]) -> t
     try:
         return leaf, parse(value)
     except ValueError as error:
-        got = "" if parse is read_url else f"; got {value!r}"  # an address may hold a password
+        # an address may hold a password
+        got = "" if parse in (read_url, read_web_address, read_secret) else f"; got {value!r}"
         raise ConfigError(f"{where}setting '{spelt(dotted)}': {error}{got}") from None
 
 

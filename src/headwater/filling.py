@@ -33,6 +33,7 @@ def materializer(store: FeatureStore) -> Materializer:
         registry=store.registry,
         online=store.online,
         quarantine=store.quarantine,
+        on_run=store.events.run,
     )
 
 
@@ -47,6 +48,7 @@ def backfiller(store: FeatureStore) -> Backfiller:
         tables=store.tables,
         names=store.names,
         quarantine=store.quarantine,
+        on_run=store.events.run,
     )
 
 

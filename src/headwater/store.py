@@ -38,6 +38,7 @@ from headwater.registry.versions import Wanted
 if TYPE_CHECKING:
     from headwater.compute.engines.duckdb import DuckDBEngine
     from headwater.compute.progress import OnProgress
+    from headwater.lineage.events import Events
     from headwater.lineage.project import Lineages, ProjectLineage
     from headwater.offline.duckdb_names import DuckDBNames
     from headwater.offline.quarantine import Quarantine
@@ -115,6 +116,15 @@ class FeatureStore:
         from headwater.lineage.project import Lineages
 
         return Lineages(self.registry, self.project, self.governance.graph)
+
+    @cached_property
+    def events(self) -> Events:
+        """Tells other systems what applies and runs do, where the settings name any."""
+        from headwater.lineage.events import Events
+        from headwater.lineage.sinks import outlets_of
+
+        outlets = outlets_of(self.settings.openlineage)
+        return Events(self.project, self.settings.root, self._lineages.now, outlets)
 
     @cached_property
     def engine(self) -> DuckDBEngine:
@@ -236,8 +246,9 @@ class FeatureStore:
         Raises ConflictError when the project has changed since it was planned.
         """
         made = plan if isinstance(plan, Plan) else self.plan(plan, prune=prune)
-        applied = apply_plan(self.registry, made, author=self.author)
-        self.publish_all()
+        with self.events.applying(made):
+            applied = apply_plan(self.registry, made, author=self.author)
+            self.publish_all()
         return applied
 
     def publish_all(self) -> None:

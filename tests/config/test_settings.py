@@ -151,7 +151,7 @@ FILE_MISTAKES = [
     (
         "zzz = 1",
         "unknown setting 'zzz' (sections: project, registry, offline, online, engine, serve, "
-        "api, definitions)",
+        "api, openlineage, definitions)",
     ),
     (
         "project = 'My Shop'",

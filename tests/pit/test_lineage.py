@@ -100,7 +100,7 @@ def has_ties(table: Table) -> bool:
 def test_only_what_lists_a_column_feels_it(registry, kinds):
     felt = []
 
-    @examples(60)
+    @examples(25)
     @given(changes(kinds))
     def check(change):
         scenario, changed, tables, column = change

@@ -45,6 +45,11 @@ class Contents:
             known.update(fetch(self.registry, self.project, kind, wanted))
         return known
 
+    def named(self, kind: type[T], keys: Mapping[str, str]) -> dict[str, T]:
+        """Objects by their names, given their keys."""
+        found = self.many(kind, keys.values())
+        return {name: found[key] for name, key in keys.items()}
+
     def one(self, kind: type[T], key: str) -> T:
         return self.many(kind, [key])[key]
 

@@ -27,7 +27,7 @@ from headwater.offline.quarantine import Quarantine
 from headwater.offline.tables import OfflineTables
 from headwater.pipeline.checking import Gate, set_aside_timeless
 from headwater.pipeline.materialize import snapshot_of
-from headwater.pipeline.runs import RunReport, recorded
+from headwater.pipeline.runs import OnRun, RunReport, recorded, unheard
 from headwater.registry.kinds import now_us
 from headwater.registry.store import Registry
 
@@ -55,6 +55,7 @@ class Backfiller:
     tables: OfflineTables
     names: DuckDBNames
     quarantine: Quarantine
+    on_run: OnRun = unheard
 
     def run(
         self, name: str, start: int, end: int, *, on_progress: OnProgress | None = None
@@ -73,7 +74,7 @@ class Backfiller:
             return RunReport(view.name, view.revision, "backfill", skipped=why)
         gate = Gate(view, self.quarantine, f"backfill-{view.revision[:16]}-{snapshot}")
         known = {"start": start, "end": end, "snapshot": snapshot}
-        with recorded(self.registry, self.project, view, "backfill", **known) as note:
+        with recorded(self.registry, self.project, view, "backfill", self.on_run, **known) as note:
             for done, chunk in enumerate(chunks, start=1):
                 self._write(view, chunk, snapshot, gate)
                 if on_progress is not None:

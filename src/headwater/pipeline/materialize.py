@@ -35,7 +35,7 @@ from headwater.online.store import ALLOWED_SKEW, OnlineStore
 from headwater.pipeline.checking import Gate, set_aside_timeless
 from headwater.pipeline.loading import RunLoad
 from headwater.pipeline.marks import Evaluation, FirstRuns, Mark, Tombstones
-from headwater.pipeline.runs import RunReport, is_settled, recorded
+from headwater.pipeline.runs import OnRun, RunReport, is_settled, recorded, unheard
 from headwater.registry.kinds import now_us
 from headwater.registry.store import Registry
 
@@ -64,6 +64,7 @@ class Materializer:
     registry: Registry
     online: OnlineStore
     quarantine: Quarantine
+    on_run: OnRun = unheard
 
     def run(
         self,
@@ -149,7 +150,9 @@ class Materializer:
         if reason is not None:
             return replace(report, skipped=reason)
         known = {"tick": run.instant, "snapshot": run.snapshot}
-        with recorded(self.registry, self.project, run.view, "materialize", **known) as note:
+        with recorded(
+            self.registry, self.project, run.view, "materialize", self.on_run, **known
+        ) as note:
             self._refuse_emptied(run)
             done = self._parts(target.reader, run, report, tell)
             self.online.publish(self.project, run.view.revision, run.instant)

@@ -15,6 +15,11 @@ from headwater.registry.kinds import Run, new_id, now_us
 from headwater.registry.store import Registry
 
 RECENT = 50
+OnRun = Callable[[Run], None]
+
+
+def unheard(_run: Run) -> None:
+    """Tells nobody of a run."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +46,23 @@ class RunReport:
 
 @contextmanager
 def recorded(
-    registry: Registry, project: str, view: AnalyzedView, operation: str, **known: object
+    registry: Registry,
+    project: str,
+    view: AnalyzedView,
+    operation: str,
+    on_run: OnRun = unheard,
+    **known: object,
 ) -> Iterator[Callable[..., None]]:
     """Keep a run in the run log: `running` at once, then `done`, or `failed` with its error.
 
-    Yields what takes the fields that the run has found out (`rows`, `published_at`, ...). Raises
-    ConflictError where gc has given the revision up.
+    `on_run` is told of each of these. Yields what takes the fields that the run has found out
+    (`rows`, `published_at`, ...). Raises ConflictError where gc has given the revision up.
     """
     at = now_us()
     run = Run(new_id(at), operation, view.name, view.revision, at)
     run = msgspec.structs.replace(run, **known)
     registry.put(project, [run])
+    on_run(run)
     found: dict[str, object] = {}
     try:
         _refuse_collected(registry, project, run)
@@ -62,9 +73,11 @@ def recorded(
             run, status="failed", finished_at=now_us(), error=text[:2_000], **found
         )
         registry.put(project, [failed])
+        on_run(failed)
         raise
     done = msgspec.structs.replace(run, status="done", finished_at=now_us(), **found)
     registry.put(project, [done, *_cut_short(registry, project, run)])
+    on_run(done)
 
 
 def _why(error: BaseException) -> str:
