@@ -34,6 +34,7 @@ ROUTES = {
     "getLineageGraph": "GET /lineage/graph",
     "getFeatureHistory": "GET /features/{feature_name}/history",
     "getAudit": "GET /audit",
+    "validateFeature": "POST /features/{feature_name}/validate",
 }
 
 
@@ -76,7 +77,7 @@ def test_the_names_of_the_specification_are_there():
         *("FeatureCreate", "FeatureUpdate", "FeatureVersionCreate", "FeatureUsageCreate"),
         *("FeatureResponse", "FeatureListResponse", "FeatureVersionResponse"),
         *("FeatureVersionListResponse", "FeatureUsageResponse", "FeatureLineageResponse"),
-        "FeatureStatisticsResponse",
+        *("FeatureStatisticsResponse", "FeatureValidationResult"),
     }
     assert names <= describe()["components"]["schemas"].keys()
 

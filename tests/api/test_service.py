@@ -23,7 +23,7 @@ def feature(name, *upstream):
 
 def test_every_method_is_documented_and_asynchronous():
     public = {n: f for n, f in vars(FeatureStoreService).items() if not n.startswith("_")}
-    assert len(public) == 15
+    assert len(public) == 16
     for name, method in public.items():
         assert inspect.iscoroutinefunction(method)
         assert f"`{name}`" in REFERENCE

@@ -72,6 +72,11 @@ def _json(value: Any) -> Any:
     return found
 
 
+def _values(given: list[Any]) -> list[Any]:
+    _check_leaves(given)
+    return given
+
+
 def _check_leaves(value: Any) -> None:
     waiting = [value]
     while waiting:
@@ -176,6 +181,7 @@ Code = Annotated[
     AfterValidator(_code),
 ]
 Parameters = Annotated[dict[str, Any], AfterValidator(_json)]
+Values = Annotated[list[Any], Field(min_length=1, max_length=10_000), AfterValidator(_values)]
 Json = Annotated[Any, AfterValidator(_json)]
 DataType = Annotated[str, StringConstraints(max_length=32), AfterValidator(parse_dtype)]
 RequestValues = Annotated[dict[Name, DataType], Field(max_length=100)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from headwater.api import convert, schemas
 from headwater.api.declared import declare
+from headwater.definitions.rules import ValidationRule
 from headwater.errors import RefusedError
 from headwater.registry.governance import FeatureState
 from headwater.registry.head import Status
@@ -170,6 +171,12 @@ class FeatureStoreService:
         )
         return convert.version_response(self.project, made)
 
+    async def validate_feature(
+        self, feature_name: str, values: Sequence[Any]
+    ) -> schemas.FeatureValidationResult:
+        """Check values, as JSON holds them, against the present rules of a feature."""
+        return await asyncio.to_thread(self._validate, feature_name, values)
+
     # --- lineage and use --------------------------------------------------------------------
 
     async def get_feature_lineage(
@@ -208,6 +215,19 @@ class FeatureStoreService:
     def _list(self, query: ListedQuery, text: str | None) -> schemas.FeatureListResponse:
         states, total = self._governance.find(query, text)
         return schemas.FeatureListResponse(features=self._features(states), total=total)
+
+    def _validate(self, name: str, values: Sequence[Any]) -> schemas.FeatureValidationResult:
+        from headwater.quality.values import check_values
+
+        record = self._governance.get(name).record
+        rules = [ValidationRule.from_dict(rule) for rule in record.validation_rules]
+        found = check_values(name, record.data_type, rules, values)
+        return schemas.FeatureValidationResult(
+            is_valid=found.is_valid,
+            passed_rules=list(found.passed_rules),
+            failed_rules=list(found.failed_rules),
+            errors=list(found.errors),
+        )
 
     def _record(self, usage: schemas.FeatureUsageCreate) -> schemas.FeatureUsageResponse:
         kept = convert.usage_of(usage)
