@@ -136,6 +136,51 @@ def read_size(value: Any) -> int:
     return int(form[1]) * unit
 
 
+def read_switch(value: Any) -> bool:
+    found = value.strip().lower() if isinstance(value, str) else value
+    if isinstance(found, bool) or found in {"true", "false"}:
+        return found in {True, "true"}
+    raise ValueError("give true or false")
+
+
+def one_of(*words: str) -> Parser:
+    """Reads one of some words."""
+
+    def parse(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"give one of {', '.join(words)}")
+        return str(value)
+
+    return parse
+
+
+def read_model(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~]{1,128}", value):
+        raise ValueError("give a name of ASCII letters, digits and signs, 128 at the most")
+    return value
+
+
+def read_share(value: Any) -> float:
+    found = _number(value)
+    if not 0.0 < found <= 1.0:
+        raise ValueError("give a share, more than 0 and 1 at the most")
+    return found
+
+
+def read_seconds(value: Any) -> float:
+    found = _number(value)
+    if not 0.1 <= found <= 3600.0:
+        raise ValueError("give a number of seconds, from 0.1 to 3600")
+    return found
+
+
+def _number(value: Any) -> float:
+    try:
+        return float("no number" if isinstance(value, bool) else value)
+    except (TypeError, ValueError):
+        raise ValueError("give a number") from None
+
+
 def _setting(default: _T, parse: Parser) -> _T:
     return field(default=default, metadata={"parse": parse})
 
@@ -204,6 +249,17 @@ class OpenLineageSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UsageSettings:
+    """What is recorded of the use of features, by training sets and online reads."""
+
+    enabled: bool = _setting(default=True, parse=read_switch)
+    environment: str = _setting("dev", one_of("dev", "staging", "production"))
+    model: str | None = _setting(None, read_model)
+    sample: float = _setting(1.0, read_share)
+    interval: float = _setting(10.0, read_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DefinitionSettings:
     """Which files of the project declare its objects."""
 
@@ -233,6 +289,7 @@ class Settings:
     serve: ServeSettings = field(default_factory=ServeSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     openlineage: OpenLineageSettings = field(default_factory=OpenLineageSettings)
+    usage: UsageSettings = field(default_factory=UsageSettings)
     definitions: DefinitionSettings = field(default_factory=DefinitionSettings)
 
 
@@ -300,6 +357,12 @@ def local_settings(root: str | Path, **given: Any) -> Settings:
     """The default settings of a folder without a file; `given` maps `online__path` to values."""
     flags = {name.replace("__", "."): value for name, value in given.items()}
     return _built(Path(root).expanduser().resolve(), dict(_from_flags(flags)))
+
+
+def for_model(settings: Settings, model: str) -> Settings:
+    """The settings with another `usage.model`."""
+    _, value = _read("usage.model", model, "", str)
+    return replace(settings, usage=replace(settings.usage, model=value))
 
 
 def check_flags(flags: Mapping[str, Any]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,21 @@ if TYPE_CHECKING:
 Features = Sequence[str | FeatureRef] | FeatureService | str
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a training set is to hold: how each feature is computed, the versions of features that
+    this means, and the service that lists them where one was asked for.
+    """
+
+    requests: tuple[Request, ...]
+    versions: tuple[tuple[str, str], ...]
+    service: str | None
+
+
+OnTaken = Callable[[int, float], None]
+"""Called with the rows of a training set and the seconds that it took, when it is there."""
+
+
 class HistoricalJob:
     """The rows of a spine with features as known at their times; computed once, when needed."""
 
@@ -38,11 +54,13 @@ class HistoricalJob:
         spine: Any,
         requests: Sequence[Request],
         options: Options,
+        on_taken: OnTaken | None = None,
     ) -> None:
         self._engine = engine
         self._spine = spine
         self._requests = tuple(requests)
         self._options = options
+        self._on_taken = on_taken
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -51,8 +69,11 @@ class HistoricalJob:
 
     @cached_property
     def _computed(self) -> tuple[pa.Table, tuple[str, ...]]:
+        began = time.monotonic()
         with self._engine.traced() as statements:
             table = compute_historical(self._engine, self._spine, self._requests, self._options)
+        if self._on_taken is not None:
+            self._on_taken(table.num_rows, time.monotonic() - began)
         return table, tuple(statements)
 
     def to_arrow(self) -> pa.Table:
@@ -113,14 +134,26 @@ class HistoricalJob:
         return describe(self._requests, knowledge=self._options.knowledge)
 
 
-def requests_of(store: FeatureStore, features: Features) -> tuple[Request, ...]:
+def asked(store: FeatureStore, features: Features) -> Asked:
     """What computing these features takes, in their order.
 
     Raises NotFoundError for an unknown feature or version, DefinitionError for join keys that a
     reference renames and its view has not.
     """
     head = store.applied_head()
-    return tuple(_request(store, head, ref) for ref in _references(store, head, features))
+    found = [(ref, resolve(head, ref)) for ref in _references(store, head, features)]
+    return Asked(
+        requests=tuple(_request(store, head, ref, of) for ref, of in found),
+        versions=tuple(dict.fromkeys((of.feature, of.version) for _, of in found)),
+        service=_service(store.analyzed(head), features),
+    )
+
+
+def _service(project: AnalyzedProject, features: Features) -> str | None:
+    """The name of the service that features are asked for by, if it is one that was applied."""
+    if isinstance(features, FeatureService):
+        return features.name if project.services.get(features.name) == features else None
+    return features if isinstance(features, str) and features in project.services else None
 
 
 def _references(store: FeatureStore, head: Head, features: Features) -> list[FeatureRef]:
@@ -142,8 +175,7 @@ def _references(store: FeatureStore, head: Head, features: Features) -> list[Fea
     return [parse_ref(feature) for feature in given]
 
 
-def _request(store: FeatureStore, head: Head, ref: FeatureRef) -> Request:
-    found = resolve(head, ref)
+def _request(store: FeatureStore, head: Head, ref: FeatureRef, found: Resolved) -> Request:
     project = _version_project(store, head, found)
     view = project.views[found.view]
     unknown = [key for key in ref.join_keys if key not in view.join_keys]

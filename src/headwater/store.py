@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 from headwater.compute.function_check import check_functions
 from headwater.compute.historical import Options
 from headwater.compute.trial import try_expressions
-from headwater.config import Settings, load_settings
+from headwater.config import Settings, for_model, load_settings
 from headwater.definitions.collection import Definitions, collect, implicit
 from headwater.definitions.instants import as_micros
 from headwater.definitions.service import FeatureService, each_reference
 from headwater.errors import DefinitionError, NotFoundError
 from headwater.expressions.analysis import analyze
 from headwater.expressions.analyzed import AnalyzedProject
-from headwater.historical import Features, HistoricalJob, requests_of
+from headwater.historical import Features, HistoricalJob, asked
 from headwater.offline.duckdb_names import check_duckdb_names, named_features
 from headwater.offline.layout import offline_schema
 from headwater.pipeline.backfill import no_history
 from headwater.quality.conditions import check_rules
+from headwater.recording import training_recorder
 from headwater.registry.apply import Applied, apply_plan
 from headwater.registry.build import build_plan
 from headwater.registry.head import Head, VersionEntry
@@ -69,9 +70,19 @@ class FeatureStore:
     store.get_online_features(["user_ctr_7d"], [{"user_id": "u1"}]).to_dict()
     """
 
-    def __init__(self, path: str | Path | None = None, *, settings: Settings | None = None) -> None:
-        """Open the project at or above `path`. Raises ConfigError where there is none."""
-        self.settings = settings if settings is not None else load_settings(path)
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        settings: Settings | None = None,
+        model: str | None = None,
+    ) -> None:
+        """Open the project at or above `path`. Raises ConfigError where there is none.
+
+        `model` is the name under which the use of features is recorded (`usage.model` else).
+        """
+        found = settings if settings is not None else load_settings(path)
+        self.settings = found if model is None else for_model(found, model)
         self._analyzed: tuple[int, AnalyzedProject] | None = None
         self._revisions: dict[str, AnalyzedProject] = {}
 
@@ -172,10 +183,11 @@ class FeatureStore:
     @cached_property
     def _online_reader(self) -> OnlineReader:
         from headwater.loading import make_importable
+        from headwater.recording import online_counter
         from headwater.serving.reader import OnlineReader
 
         make_importable(self.settings.root)  # on-demand features may be functions of the project
-        return OnlineReader(self.online, self.project)
+        return OnlineReader(self.online, self.project, usage=online_counter(self))
 
     def copy_registry(self, url: str) -> tuple[CopiedProject, ...]:
         """Copy the registry, all projects of it, to the one at a URL; what it then holds.
@@ -194,7 +206,7 @@ class FeatureStore:
 
     def close(self) -> None:
         """Let go of files and connections."""
-        for name in ("registry", "online"):
+        for name in ("_online_reader", "registry", "online"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
 
@@ -358,8 +370,9 @@ class FeatureStore:
         when the result is asked for (`.to_arrow()`, `.to_polars()`, ...).
         """
         options = Options(timestamp, knowledge, on_progress)
-        requests = requests_of(self, features)
-        return HistoricalJob(self.engine, spine, requests, options)
+        wanted = asked(self, features)
+        taken = training_recorder(self, wanted)
+        return HistoricalJob(self.engine, spine, wanted.requests, options, taken)
 
     # --- serving ----------------------------------------------------------------------------
 
@@ -432,7 +445,9 @@ class FeatureStore:
             services = self._online_reader.live.snapshot().catalogue.services
             return (None, features) if features in services else ([features], None)
         if isinstance(features, FeatureService):
-            return [reference_of(ref) for ref in features.features], None
+            refs = [reference_of(ref) for ref in features.features]
+            applied = self._online_reader.live.snapshot().catalogue.services.get(features.name)
+            return (None, features.name) if applied == tuple(refs) else (refs, None)
         given = each_reference(features)
         return [f if isinstance(f, str) else reference_of(f) for f in given], None
 

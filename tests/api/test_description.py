@@ -35,6 +35,9 @@ ROUTES = {
     "getFeatureHistory": "GET /features/{feature_name}/history",
     "getAudit": "GET /audit",
     "validateFeature": "POST /features/{feature_name}/validate",
+    "rankUsage": "GET /usage",
+    "getFeatureUses": "GET /usage/{feature_name}",
+    "keepUsageCounts": "PUT /usage/counts/{writer}",
 }
 
 

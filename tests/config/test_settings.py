@@ -151,7 +151,7 @@ FILE_MISTAKES = [
     (
         "zzz = 1",
         "unknown setting 'zzz' (sections: project, registry, offline, online, engine, serve, "
-        "api, openlineage, definitions)",
+        "api, openlineage, usage, definitions)",
     ),
     (
         "project = 'My Shop'",
@@ -181,6 +181,19 @@ FILE_MISTAKES = [
     (
         "online = 'redis://localhost'",
         "setting 'online': give a folder of this machine, not an address; got 'redis://localhost'",
+    ),
+    ("usage = 'on'", "setting 'usage': give true or false; got 'on'"),
+    (
+        "[usage]\nenvironment = 'prod'",
+        "setting 'usage.environment': give one of dev, staging, production; got 'prod'",
+    ),
+    (
+        "[usage]\nsample = 0",
+        "setting 'usage.sample': give a share, more than 0 and 1 at the most; got 0",
+    ),
+    (
+        "[usage]\ninterval = true",
+        "setting 'usage.interval': give a number; got True",
     ),
     ("a = ", "is not TOML: Invalid value (at end of document)"),
 ]

@@ -55,10 +55,15 @@ async def call(
     return Response(start["status"], named, body["body"])
 
 
-def post(app: Any, body: Any, path: str = FEATURES) -> Response:
+def post(
+    app: Any,
+    body: Any,
+    path: str = FEATURES,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> Response:
     """POST something as JSON, or bytes as they are."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found = asyncio.run(call(app, "POST", path, [content]))
+    found = asyncio.run(call(app, "POST", path, [content], headers))
     assert found is not None
     return found
 

@@ -159,9 +159,9 @@ def tasks(app, monkeypatch):
     seen = []
     answer = app._endpoint.answer
 
-    async def noted(body):
+    async def noted(body, model=None):
         seen.append(json.loads(body))
-        return await answer(body)
+        return await answer(body, model)
 
     monkeypatch.setattr(app._endpoint, "answer", noted)
     return seen

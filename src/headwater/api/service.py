@@ -10,6 +10,7 @@ from headwater.api import convert, schemas
 from headwater.api.declared import declare
 from headwater.definitions.rules import ValidationRule
 from headwater.errors import RefusedError
+from headwater.registry.counts import Keeper
 from headwater.registry.governance import FeatureState
 from headwater.registry.head import Status
 from headwater.registry.listed import ListedQuery
@@ -43,6 +44,7 @@ class FeatureStoreService:
         self.store = store
         self._governance = store.governance
         self.registry = store.registry
+        self.counts = Keeper(store.registry, store.project)
         self.project = store.project
 
     # --- features ---------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from headwater.cli import (
     search,
     serving,
     training,
+    usage,
 )
 from headwater.cli.output import complain
 from headwater.cli.session import Session
@@ -47,6 +48,7 @@ for module in (
     history,
     govern,
     lineage,
+    usage,
     training,
     runs,
     collect,

@@ -9,7 +9,7 @@ import typer
 
 from headwater.cli.arguments import AsJson, Commands, features_or_service
 from headwater.cli.output import cell, emit, emit_json, emit_table, say
-from headwater.cli.session import session
+from headwater.cli.session import open_store, session
 from headwater.errors import NotFoundError, near_miss
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def get(
     """Read the latest values of features."""
     wanted = features_or_service(features or [], service)
     rows = _rows(key or [])
-    store = session(context).store()
+    # a look at values is no use of them
+    store = open_store(session(context).settings(usage__enabled=False))
     types = store.online_keys(wanted)
     keys = [
         {name: typed(name, text, types.get(name, "string")) for name, text in row.items()}

@@ -117,6 +117,12 @@ class MongoRegistry:
             documents = list(cursor.limit(limit or 0))
         return tuple(known.decode(text_of(document)) for document in documents)
 
+    def replace(
+        self, project: str, kind: type[T], objects: Iterable[T], keys: Iterable[str]
+    ) -> None:
+        self.put(project, objects)  # type: ignore[arg-type]
+        self.delete(project, kind, keys)
+
     def delete(self, project: str, kind: type[Any], keys: Iterable[str]) -> int:
         check_deletable(kind_of(kind))
         count = 0

@@ -95,17 +95,21 @@ class SqlRegistry:
             bodies = connection.execute(query).scalars().all()
         return tuple(known.decode(body) for body in bodies)
 
+    def replace(
+        self, project: str, kind: type[T], objects: Iterable[T], keys: Iterable[str]
+    ) -> None:
+        known, items = kind_of(kind), list(objects)
+        with self._writing() as connection:
+            if items:
+                _make_project(connection, project)
+                _insert(connection, project, known, items)
+            _delete(connection, project, known, keys)
+
     def delete(self, project: str, kind: type[Any], keys: Iterable[str]) -> int:
         known = kind_of(kind)
         check_deletable(known)
-        table = _table(known)
-        wanted = iter(dict.fromkeys(keys))
-        count = 0
         with self._writing() as connection:
-            while chunk := list(islice(wanted, _CHUNK)):
-                gone = delete(table).where(*_of(known, project), table.c.key.in_(chunk))
-                count += connection.execute(gone).rowcount
-        return count
+            return _delete(connection, project, known, keys)
 
     def projects(self) -> tuple[str, ...]:
         with self._reading() as connection:
@@ -259,6 +263,16 @@ def _insert(connection: Connection, project: str, kind: Kind[Any], items: list[A
     connection.execute(insert, [rows[key] for key in sorted(rows)])
     if kind.type is Commit:
         note(connection, project, items)
+
+
+def _delete(connection: Connection, project: str, kind: Kind[Any], keys: Iterable[str]) -> int:
+    table = _table(kind)
+    wanted = iter(dict.fromkeys(keys))
+    count = 0
+    while chunk := list(islice(wanted, _CHUNK)):
+        gone = delete(table).where(*_of(kind, project), table.c.key.in_(chunk))
+        count += connection.execute(gone).rowcount
+    return count
 
 
 def _row(project: str, kind: Kind[Any], item: Any) -> dict[str, Any]:

@@ -51,6 +51,15 @@ class Registry(Protocol):
     ) -> tuple[T, ...]:
         """Objects of a kind whose indexed fields equal `where`, newest first."""
 
+    def replace(
+        self, project: str, kind: type[T], objects: Iterable[T], keys: Iterable[str]
+    ) -> None:
+        """Keep objects of a kind and forget those of some keys, all of it or nothing.
+
+        A backend without transactions that dies in the middle has kept objects, and forgotten
+        some of the others or none; the same call again completes it.
+        """
+
     def delete(self, project: str, kind: type[Any], keys: Iterable[str]) -> int:
         """Forget the objects of those keys; how many there were.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headwater.errors import NotFoundError
@@ -46,6 +46,12 @@ def usage_history(
     """The uses of a feature, newest first. Raises NotFoundError for an unknown one."""
     known_feature(registry.head(project), name)
     return registry.list(project, FeatureUsage, where={"feature_name": name}, limit=limit)
+
+
+def usage_groups(registry: Registry, project: str, name: str) -> Sequence[UsageGroup]:
+    """Who uses a feature, the most frequent first. Raises NotFoundError for an unknown one."""
+    known_feature(registry.head(project), name)
+    return sorted(registry.usage_groups(project, [name]), key=lambda group: -group.count)
 
 
 def usage_totals(registry: Registry, project: str, names: Iterable[str]) -> dict[str, UsageTotal]:

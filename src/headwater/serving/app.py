@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from headwater.serving.problem import Problem, problem_of
 from headwater.serving.proxy import PREFIX, Proxy
 from headwater.serving.reader import OnlineReader
 from headwater.serving.recorder import Recorder
+from headwater.serving.usage import UsageCounter
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -35,6 +36,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 FEATURES = "/get-online-features"
 OPENAPI = "/openapi.json"
+MODEL = b"x-headwater-model"
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 HTML = b"text/html; charset=utf-8"
@@ -54,8 +56,9 @@ _json = msgspec.json.Encoder().encode
 class ServingApp:
     """Answers requests from an online store.
 
-    `open_store` and `open_recorder` are called when the server starts, in the worker's process;
-    the recorder, where there is one, takes what was served. `control` answers what is under
+    `open_store`, `open_recorder` and `open_usage` are called when the server starts, in the
+    worker's process; the recorder, where there is one, takes what was served, the counter of usage
+    counts it. `control` answers what is under
     `/api/`, and describes that part of the API.
     """
 
@@ -67,12 +70,15 @@ class ServingApp:
         limits: Limits | None = None,
         refresh: float = REFRESH,
         open_recorder: Callable[[], Recorder] | None = None,
+        open_usage: Callable[[], UsageCounter] | None = None,
         control: Proxy | None = None,
     ) -> None:
         self._project = project
         self._control = control
         self._open_store = open_store
         self._open_recorder = open_recorder
+        self._open_usage = open_usage
+        self._usage: UsageCounter | None = None
         self._limits = limits or Limits()
         self._refresh = refresh
         self._store: OnlineStore | None = None
@@ -96,7 +102,10 @@ class ServingApp:
     def open(self) -> None:
         """Open the store. Raises ConfigError or StoreError where that can't be done."""
         self._store = self._open_store()
-        self._reader = OnlineReader(self._store, self._project, refresh=self._refresh)
+        self._usage = None if self._open_usage is None else self._open_usage()
+        self._reader = OnlineReader(
+            self._store, self._project, refresh=self._refresh, usage=self._usage
+        )
         recorder = None if self._open_recorder is None else self._open_recorder()
         self._endpoint = Endpoint(self._store, self._reader, self._limits, recorder)
 
@@ -104,13 +113,15 @@ class ServingApp:
         """Write what is still to be recorded, and close the store."""
         if self._endpoint is not None:
             self._endpoint.close()
+        if self._usage is not None:
+            self._usage.close()
         if self._store is not None:
             self._store.close()
 
-    def answer(self, body: bytes) -> Answer | None:
+    def answer(self, body: bytes, model: bytes | None = None) -> Answer | None:
         """What POST /get-online-features answers; None where that takes more than a moment."""
         try:
-            content = self._opened().at_once(body)
+            content = self._opened().at_once(body, model)
         except Exception as error:  # noqa: BLE001 (nothing of a crash leaves the server)
             return _answer_to(error)
         return None if content is None else (200, JSON, content)
@@ -134,7 +145,8 @@ class ServingApp:
                 body = await self._body(scope, receive)
                 if body is None:
                     return  # the caller has gone
-                answer = 200, JSON, await self._opened().answer(body)
+                model = model_in(scope["headers"])
+                answer = 200, JSON, await self._opened().answer(body, model)
             elif self._control is not None and await self._forwarded(scope, receive, send):
                 return
             else:
@@ -206,6 +218,14 @@ class ServingApp:
         if self._reader.live.problem is not None:
             found["problem"] = self._reader.live.problem
         return 200, JSON, [_json(found)]
+
+
+def model_in(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The model that a request says it comes from."""
+    for name, value in headers:
+        if name == MODEL:
+            return value
+    return None
 
 
 def _health() -> Answer:

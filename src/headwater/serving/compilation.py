@@ -112,8 +112,8 @@ class Compilation:
             found.revisions,
         )
 
-    def finish(self, generation: int) -> Plan:
-        """The plan of all that was added."""
+    def finish(self, generation: int, service: str | None) -> Plan:
+        """The plan of all that was added, which a service may have listed."""
         ordered = [place for places in self._ages.values() for place in places]
         ordered += [i for i, cell in enumerate(self._cells) if isinstance(cell, DerivedCell)]
         moved = {before: after for after, before in enumerate(ordered)}
@@ -141,7 +141,9 @@ class Compilation:
             versions={output.name: output.version for output in outputs},
             views=self._views(outputs),
             generation=generation,
+            service=service,
             memo={},
+            uses={},
         )
 
     def _group(self, age: _Age, places: Sequence[int]) -> Group:

@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from headwater.serving.app import FEATURES, Answer, ServingApp, headers_of
+from headwater.serving.app import FEATURES, Answer, ServingApp, headers_of, model_in
 
 _TARGET = FEATURES.encode()
 
@@ -65,7 +65,8 @@ class Connection(HttpToolsProtocol):
         if parts is None:
             super().on_message_complete()
             return
-        answer = self._answer(parts[0] if len(parts) == 1 else b"".join(parts))
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        answer = self._answer(body, model_in(self.headers))
         if answer is None:
             self._hand_over(parts)
             super().on_message_complete()

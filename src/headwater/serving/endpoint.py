@@ -65,10 +65,11 @@ class Endpoint:
         self._recorder = recorder
         self._thread = ThreadPoolExecutor(1, "large-requests")
 
-    def at_once(self, body: bytes) -> list[bytes] | None:
+    def at_once(self, body: bytes, model: bytes | None = None) -> list[bytes] | None:
         """The answer in parts, made here and now; None where that would hold others up.
 
-        Raises Problem or HeadwaterError where the request can't be answered.
+        `model` is who says that it asks. Raises Problem or HeadwaterError where the request can't
+        be answered.
         """
         if not self._is_local or len(body) > _LONG_BODY:
             return None
@@ -76,22 +77,22 @@ class Endpoint:
         if asked.is_large:
             return None
         try:
-            response = self._read(asked)
+            response = self._read(asked, model)
         except PreconditionError:  # the catalogue has changed: ask the new one
-            return self.at_once(body)
+            return self.at_once(body, model)
         return self._tell(asked, response)
 
-    async def answer(self, body: bytes) -> list[bytes]:
+    async def answer(self, body: bytes, model: bytes | None = None) -> list[bytes]:
         """The answer in parts, whatever it takes. Raises as `at_once`."""
         if len(body) > _LONG_BODY:
-            return await self._in_thread(body)
+            return await self._in_thread(body, model)
         asked = self._ask(body)
         if asked.is_large:
-            return await self._in_thread(body)
+            return await self._in_thread(body, model)
         try:
-            response = await self._reader.read_async(asked.plan, asked.columns, asked.rows)
+            response = await self._reader.read_async(asked.plan, asked.columns, asked.rows, model)
         except PreconditionError:
-            return await self.answer(body)
+            return await self.answer(body, model)
         return self._tell(asked, response)
 
     def close(self) -> None:
@@ -100,15 +101,16 @@ class Endpoint:
         if self._recorder is not None:
             self._recorder.close()
 
-    async def _in_thread(self, body: bytes) -> list[bytes]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, body)
+    async def _in_thread(self, body: bytes, model: bytes | None) -> list[bytes]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._work, body, model)
 
-    def _work(self, body: bytes) -> list[bytes]:
+    def _work(self, body: bytes, model: bytes | None) -> list[bytes]:
         asked = self._ask(body)
         try:
-            response = self._read(asked)
+            response = self._read(asked, model)
         except PreconditionError:
-            return self._work(body)
+            return self._work(body, model)
         return self._tell(asked, response)
 
     def _ask(self, body: bytes) -> _Asked:
@@ -125,8 +127,8 @@ class Endpoint:
             _check_echoed(plan, columns)
         return _Asked(plan, columns, count, service, request.include_feature_view_version_metadata)
 
-    def _read(self, asked: _Asked) -> OnlineResponse:
-        return self._reader.read(asked.plan, asked.columns, asked.rows)
+    def _read(self, asked: _Asked, model: bytes | None) -> OnlineResponse:
+        return self._reader.read(asked.plan, asked.columns, asked.rows, model)
 
     def _tell(self, asked: _Asked, response: OnlineResponse) -> list[bytes]:
         if self._recorder is not None:

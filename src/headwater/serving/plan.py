@@ -114,8 +114,9 @@ class Plan(NamedTuple):
     `stored` are the cells of all groups, `answered` those of the outputs, None where these are all
     cells in their order; `columns` the columns that the request must give, and their types;
     `versions` those of the outputs by name; `views` are (view, number, revision) of what is read,
-    in the order of first use; `memo` is where an encoder of answers keeps what they have in common.
-    A read of the rows fails where the document `known` has changed, since the plan is out of date.
+    in the order of first use; `service` is the one that was asked for by its name. `memo` is where
+    an encoder of answers keeps what they have in common, `uses` where requests are counted. A read
+    of the rows fails where the document `known` has changed, since the plan is out of date.
     """
 
     keys: tuple[KeyColumns, ...]
@@ -131,5 +132,7 @@ class Plan(NamedTuple):
     versions: dict[str, str]
     views: tuple[tuple[str, int, str], ...]
     generation: int
+    service: str | None
     memo: dict[Any, Any]
+    uses: dict[bytes | None, Any]
     known: Known | None = None

@@ -14,6 +14,7 @@ from headwater.serving.hints import shown
 from headwater.serving.live import REFRESH, LiveCatalogue
 from headwater.serving.plan import Plan
 from headwater.serving.response import OnlineResponse
+from headwater.serving.usage import UsageCounter
 
 
 class Frame(Protocol):
@@ -34,7 +35,8 @@ class OnlineReader:
     """Reads features of a project from an online store. Safe between threads.
 
     `clock` gives the request's time in microseconds since the epoch; `refresh` is the number of
-    seconds for which a catalogue is used before the reader looks for a newer one.
+    seconds for which a catalogue is used before the reader looks for a newer one; `usage`, where
+    there is one, counts what is read.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class OnlineReader:
         *,
         refresh: float = REFRESH,
         clock: Callable[[], int] = _now,
+        usage: UsageCounter | None = None,
     ) -> None:
         self.live = LiveCatalogue(store, project, refresh=refresh)
         self._store = store
         self._project = project
         self._clock = clock
+        self._usage = usage
 
     def get(
         self,
@@ -98,6 +102,11 @@ class OnlineReader:
                 full_feature_names=full_feature_names,
             )
 
+    def close(self) -> None:
+        """Deliver what was counted of the use."""
+        if self._usage is not None:
+            self._usage.close()
+
     def plan(
         self,
         features: Sequence[str | Reference] | None,
@@ -117,8 +126,10 @@ class OnlineReader:
                 raise
             return newer.plan(asked, feature_service, full=full_feature_names)
 
-    def read(self, plan: Plan, columns: Columns, count: int) -> OnlineResponse:
-        """Run a compiled request for `count` rows, given as columns.
+    def read(
+        self, plan: Plan, columns: Columns, count: int, model: bytes | None = None
+    ) -> OnlineResponse:
+        """Run a compiled request of a model for `count` rows, given as columns.
 
         Raises PreconditionError where the catalogue has changed since: the next plan is from the
         new one.
@@ -132,9 +143,13 @@ class OnlineReader:
             raise
         now = self._clock()  # after the read: what was served at t was there at t
         cells = execute(plan, prepared, found, count, now)
+        if self._usage is not None:
+            self._usage.add(plan, count, now, model)
         return OnlineResponse(plan, columns, count, cells, now)
 
-    async def read_async(self, plan: Plan, columns: Columns, count: int) -> OnlineResponse:
+    async def read_async(
+        self, plan: Plan, columns: Columns, count: int, model: bytes | None = None
+    ) -> OnlineResponse:
         """`read`, for a caller on an event loop."""
         prepared = prepare(plan, columns, count)
         wanted = reads(plan, prepared[0])
@@ -145,6 +160,8 @@ class OnlineReader:
             raise
         now = self._clock()
         cells = execute(plan, prepared, found, count, now)
+        if self._usage is not None:
+            self._usage.add(plan, count, now, model)
         return OnlineResponse(plan, columns, count, cells, now)
 
 

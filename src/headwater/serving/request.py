@@ -57,7 +57,7 @@ class Snapshot:
             feature = self._feature(reference)
             version = self._version(reference, feature)
             compilation.add(self._output(reference, feature, full=full), reference, version)
-        return compilation.finish(self.generation)._replace(known=self.known)
+        return compilation.finish(self.generation, service)._replace(known=self.known)
 
     def _references(
         self, features: tuple[str | Reference, ...], service: str | None

@@ -22,6 +22,7 @@ from headwater.serving.endpoint import Limits
 from headwater.serving.live import DOCUMENT
 from headwater.serving.recorder import VectorLogSettings
 from headwater.serving.supervisor import Child, Supervisor, say
+from headwater.serving.usage_delivery import UsageOptions
 from headwater.serving.worker import WorkerSettings, run
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def serve(
         options={"path": str(options.path), "map_size": options.map_size},
         limits=limits,
         vector_log=vector_log,
+        usage=_usage(settings),
     )
     serve_workers(
         worker,
@@ -67,6 +69,18 @@ def serve(
         port=settings.serve.port,
         workers=settings.serve.workers,
         control=control,
+    )
+
+
+def _usage(settings: Settings) -> UsageOptions | None:
+    given = settings.usage
+    if not given.enabled:
+        return None
+    return UsageOptions(
+        environment=given.environment,
+        model=given.model,
+        sample=given.sample,
+        interval=given.interval,
     )
 
 

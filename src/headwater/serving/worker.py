@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,8 @@ from headwater.serving.live import REFRESH
 from headwater.serving.proxy import Proxy
 from headwater.serving.recorder import VectorLogSettings, open_recorder
 from headwater.serving.supervisor import CANNOT_START
+from headwater.serving.usage import UsageCounter
+from headwater.serving.usage_delivery import UsageOptions, open_usage
 
 GRACE = 30.0
 """Seconds for which requests in flight are answered after the server was told to stop."""
@@ -43,8 +45,9 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """All that a worker needs. `store` and `options` are what `open_online_store` takes.
 
-    `control` is the path of the socket on which the control plane answers, where there is one,
-    `root` the project's folder, from which functions of the project are imported.
+    `control` is the path of the socket on which the control plane answers, where there is one: it
+    is told what is counted of the `usage`. `root` is the project's folder, from which
+    functions of the project are imported.
     """
 
     project: str
@@ -56,6 +59,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     access_log: bool = False
     grace: float = GRACE
     vector_log: VectorLogSettings | None = None
+    usage: UsageOptions | None = None
     socket: int | None = None
     control: str | None = None
 
@@ -85,8 +89,16 @@ def application(settings: WorkerSettings) -> ServingApp:
         limits=settings.limits,
         refresh=settings.refresh,
         open_recorder=None if log is None else partial(open_recorder, log),
+        open_usage=_usage(settings),
         control=None if settings.control is None else Proxy(settings.control),
     )
+
+
+def _usage(settings: WorkerSettings) -> Callable[[], UsageCounter] | None:
+    """What counts, where there is somebody to tell."""
+    if settings.usage is None or settings.control is None:
+        return None
+    return partial(open_usage, settings.usage, settings.project, settings.control)
 
 
 def run(settings: WorkerSettings, listening: socket.socket, lifeline: int | None = None) -> int:
