@@ -4,6 +4,7 @@ import pytest
 
 from headwater import FeatureStore
 from headwater.config import local_settings
+from headwater.registry.kinds import Commit
 
 ROWS = "user_id,at,amount\nu1,2026-01-01T00:00:00Z,2\nu1,2026-01-02T00:00:00Z,5\n"
 USER = {"name": "user", "join_keys": {"user_id": "string"}}
@@ -133,3 +134,25 @@ def test_an_unknown_entity_or_source_is_told_at_activation(api, store):
     api.post("/features", feature("f", "amount"))
     api.post("/features", feature("g", "amount", source="order"))
     assert "did you mean 'orders'?" in api.problem("POST", "/features/g/activate", 422)
+
+
+def test_nothing_is_left_of_a_feature_that_is_refused(api, store):
+    api.post("/features", feature("f", "amount"))
+    other = {**ORDERS, "name": "others"}
+    body = feature("f", "amount", entity={**USER, "name": "visitor"}, source=other)
+    api.problem("POST", "/features", 409, json=body)  # the name is taken
+    body = {**body, "feature_name": "g", "upstream_features": ["g"]}
+    assert "itself" in api.problem("POST", "/features", 409, json=body)
+    assert [found["name"] for found in store.list("sources")] == ["orders"]
+    assert [found["name"] for found in store.list("entities")] == ["user"]
+
+
+def test_what_comes_with_a_feature_is_one_commit(api, store):
+    api.post("/features", feature("f", "amount"))
+    assert store.registry.head("shop").generation == 1
+    said = store.registry.get("shop", Commit, "1")
+    assert {(change.kind, change.name) for change in said.objects} == {
+        ("entity", "user"),
+        ("source", "orders"),
+    }
+    assert [change.name for change in said.features] == ["f"]

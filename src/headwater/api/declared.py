@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from headwater.definitions.collection import Definitions, collect
 from headwater.definitions.entity import Entity
 from headwater.definitions.source import Source
-from headwater.errors import ConflictError, RefusedError
-from headwater.registry.apply import apply_plan
+from headwater.errors import DefinitionError, RefusedError
 from headwater.registry.head import Head
+from headwater.registry.plan import Plan
 from headwater.registry.state import load_definitions
 
 if TYPE_CHECKING:
     from headwater.store import FeatureStore
 
-_ATTEMPTS = 20
 _FORMATS = ("parquet", "csv", "delta")
 
 
@@ -44,33 +44,26 @@ def check_source(source: Source) -> None:
             raise ValueError(f"'path': '{path}' does not end in .parquet, .pq or .csv")
 
 
-def declare(store: FeatureStore, given: Iterable[Entity | Source], *, author: str) -> None:
-    """Let a project hold the definitions that came with a feature.
+def bring(store: FeatureStore, given: Iterable[Entity | Source], head: Head) -> Plan | None:
+    """The plan that lets a project hold the definitions that come with a feature, on its head;
+    None where it does.
 
     Raises RefusedError where it holds another one of the same name, SourceError where a source
-    can't be read.
+    can't be read, DefinitionError for what is wrong in one.
     """
-    wanted = list(given)
-    for attempt in range(1, _ATTEMPTS + 1):
-        head = store.registry.head(store.project)
-        missing = _missing(store, head, wanted)
-        if not missing:
-            return
-        try:
-            apply_plan(store.registry, store.plan(missing), author=author)
-        except ConflictError:
-            if attempt == _ATTEMPTS:
-                raise
-        else:
-            return
-
-
-def _missing(
-    store: FeatureStore, head: Head, wanted: Iterable[Entity | Source]
-) -> list[Entity | Source]:
     stored = load_definitions(store.registry, store.project, head)
+    missing = _missing(stored, given)
+    if not missing:
+        return None
+    plan = store.plan_definitions(collect(missing, known=stored), head)
+    if plan.errors:
+        raise DefinitionError("\n".join(plan.errors))
+    return plan
+
+
+def _missing(stored: Definitions, given: Iterable[Entity | Source]) -> list[Entity | Source]:
     missing = []
-    for item in wanted:
+    for item in given:
         known = (stored.entities if isinstance(item, Entity) else stored.sources).get(item.name)
         if known is None:
             missing.append(item)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from headwater.api import convert, schemas
-from headwater.api.declared import declare
+from headwater.api.declared import bring
 from headwater.definitions.rules import ValidationRule
 from headwater.errors import RefusedError
 from headwater.registry.counts import Keeper
@@ -211,8 +212,9 @@ class FeatureStoreService:
 
     def _create(self, feature: schemas.FeatureCreate, *, author: str) -> FeatureState:
         record = convert.record_of(feature)
-        declare(self.store, convert.definitions_of(feature), author=author)
-        return self._governance.create(record, author=author)
+        given = convert.definitions_of(feature)
+        planned = partial(bring, self.store, given) if given else None
+        return self._governance.create(record, author=author, bring=planned)
 
     def _list(self, query: ListedQuery, text: str | None) -> schemas.FeatureListResponse:
         states, total = self._governance.find(query, text)

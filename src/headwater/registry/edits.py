@@ -12,6 +12,7 @@ from headwater.registry.diff import same
 from headwater.registry.head import FeatureEntry, Head, VersionEntry
 from headwater.registry.kinds import Stored
 from headwater.registry.lineage import refuse_cycle
+from headwater.registry.plan import Plan
 from headwater.registry.reach import with_inputs
 from headwater.registry.records import FeatureRecord
 
@@ -23,13 +24,15 @@ PENDING = -1
 class Edit:
     """New entries of features, what is said of them, and what they point to.
 
-    `revived` are revisions that they read, retired or not.
+    `revived` are revisions that they read, retired or not; `brought` is the plan that makes the
+    definitions which they name, in the same commit.
     """
 
     entries: Mapping[str, FeatureEntry]
     changes: tuple[FeatureChange, ...]
     objects: tuple[Stored, ...] = ()
     revived: tuple[str, ...] = ()
+    brought: Plan | None = None
 
     @property
     def summary(self) -> str:
@@ -42,6 +45,8 @@ class Edit:
 def edited_head(head: Head, edit: Edit) -> Head:
     """The head after an edit. Raises RefusedError where a feature would depend on itself."""
     generation = head.generation + 1
+    if edit.brought is not None:
+        head = edit.brought.head
     entries = {name: _placed(entry, generation) for name, entry in edit.entries.items()}
     features = {**head.features, **entries}
     if len(features) > len(head.features):

@@ -25,9 +25,10 @@ from headwater.errors import (
 )
 from headwater.registry import entries
 from headwater.registry.apply import apply_plan, stamped
+from headwater.registry.changes import ObjectChange
 from headwater.registry.edits import Edit, edited_head
 from headwater.registry.head import FeatureEntry, Head, Status, VersionEntry
-from headwater.registry.kinds import Commit, FeatureVersion, now_us
+from headwater.registry.kinds import Commit, FeatureVersion, now_us, unpack
 from headwater.registry.lineage import FeatureGraph, Lineage
 from headwater.registry.listed import ListedQuery, listed
 from headwater.registry.plan import Plan
@@ -36,7 +37,7 @@ from headwater.registry.rollback import refuse_collected, rolled_back
 from headwater.registry.search import FeatureSearch
 from headwater.registry.state import known_feature, load_versions, no_version
 from headwater.registry.store import Registry
-from headwater.registry.trail import told_features
+from headwater.registry.trail import told_features, told_objects
 from headwater.registry.transitions import check_transition
 from headwater.registry.versions import Wanted, known_version
 
@@ -87,6 +88,8 @@ class VersionState:
 
 
 Step = Callable[[Head], Edit | Plan | None]
+Bring = Callable[[Head], Plan | None]
+"""Plans the definitions that come with features, on the head on which these are registered."""
 
 
 class Governance:
@@ -150,12 +153,16 @@ class Governance:
 
     # --- writing ----------------------------------------------------------------------------
 
-    def create(self, record: FeatureRecord, *, author: str) -> FeatureState:
+    def create(
+        self, record: FeatureRecord, *, author: str, bring: Bring | None = None
+    ) -> FeatureState:
         """Register a draft, version 1.0.0. What it depends on may be registered later."""
-        return self.create_many([record], author=author)[0]
+        return self.create_many([record], author=author, bring=bring)[0]
 
-    def create_many(self, records: Iterable[FeatureRecord], *, author: str) -> list[FeatureState]:
-        """Register drafts, all of them or none."""
+    def create_many(
+        self, records: Iterable[FeatureRecord], *, author: str, bring: Bring | None = None
+    ) -> list[FeatureState]:
+        """Register drafts, all of them or none, with the definitions that `bring` plans."""
         given = list(records)
         edit = entries.registered(given)
         if len(edit.entries) != len(given):
@@ -168,7 +175,8 @@ class Governance:
                     raise RefusedError(
                         f"feature '{name}' exists already ({status}); a name is not used twice"
                     )
-            return edit
+            brought = None if bring is None else bring(head)
+            return Edit(edit.entries, edit.changes, edit.objects, brought=brought)
 
         self._commit(step, author)
         head = self._head()
@@ -359,12 +367,25 @@ class Governance:
         self._registry.put(self._project, done.objects)
         told = told_features(self._registry, self._project, done.changes, head, edited)
         commit = Commit(
-            edited.generation, author, now_us(), done.summary, features=told, parent=head.trail
+            edited.generation,
+            author,
+            now_us(),
+            done.summary,
+            self._brought(head, done.brought),
+            features=told,
+            parent=head.trail,
         )
         after = stamped(edited, commit)
         rows = listed(self._registry, self._project, after)
         self._registry.compare_and_set_head(self._project, head.generation, after, commit, rows)
         self._seen = after, FeatureGraph(after)  # reading it back costs as much as writing it
+
+    def _brought(self, head: Head, plan: Plan | None) -> tuple[ObjectChange, ...]:
+        """Keep the definitions that come with features; what they change."""
+        if plan is None:
+            return ()
+        self._registry.put(self._project, unpack(plan.puts))
+        return told_objects(self._registry, self._project, plan.objects, head, plan.puts)
 
 
 def _refuse_unbuilt_rules(record: FeatureRecord) -> None:
