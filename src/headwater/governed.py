@@ -7,12 +7,13 @@ rows, which no view holds together.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from headwater.definitions.collection import collect
 from headwater.definitions.feature import Feature
+from headwater.definitions.functions import FunctionRef
 from headwater.definitions.view import IMPLICIT, FeatureView
 from headwater.errors import DefinitionError, HeadwaterError, RefusedError, StoreError
 from headwater.registry.head import Head
@@ -54,21 +55,39 @@ class ViewPlanner:
         return self._open_store()
 
     def activation(self, head: Head, record: FeatureRecord, author: str) -> Plan | None:
-        """The plan that computes a draft; None where it has no SQL, or nothing to compute from.
+        """The plan that computes a draft; None where it has no code, or nothing to compute from.
 
         Raises RefusedError for code that is not run, DefinitionError for what is wrong in it.
         """
         code = record.transformation
         if code is None or not self._is_computable(head, record):
             return None
-        if code.transformation_type != "sql":
+        if code.transformation_type != "sql" and record.source is None:
+            return None
+        if code.transformation_type == "spark":
             raise RefusedError(
-                f"feature '{record.name}': {code.transformation_type} code that came over the API "
-                "is kept and shown, not run; declare the function in a module of the project, or "
-                "leave out 'source' to keep it in the catalogue alone"
+                f"feature '{record.name}': spark code that came over the API is kept and shown, "
+                "not run; leave out 'source' to keep it in the catalogue alone"
             )
+        entry = head.features[record.name]
+        writer = entry.versions[entry.current].made_by
         with self._one:
-            return self._plan(head, self._view_of(head, record, author))
+            function = self._function(record, (writer, author))
+            feature = feature_of(record, writer, function)
+            return self._plan(head, self._view_of(head, feature, record))
+
+    def _function(self, record: FeatureRecord, authors: Iterable[str]) -> FunctionRef | None:
+        """The function of a record's Python code, as its own process tells it; None for SQL.
+
+        Raises RefusedError unless the operator trusts all its authors.
+        """
+        code = record.transformation
+        if code is None or code.transformation_type != "python":
+            return None
+        from headwater.compute.foreign import check_trusted, look
+
+        check_trusted(self._store.engine, record.name, authors)
+        return look(self._store.engine, record.name, code.code, code.parameters)
 
     def edition(
         self, head: Head, record: FeatureRecord, author: str, wanted: Wanted | None = None
@@ -77,12 +96,22 @@ class ViewPlanner:
         with self._one:
             stored = load_definitions(self._store.registry, self._store.project, head)
             view = stored.views[head.features[record.name].view]
+            changed = self._edited(view.feature(record.name), record, author)
             features = tuple(
-                edited(feature, record, author) if feature.name == record.name else feature
-                for feature in view.features
+                changed if feature.name == record.name else feature for feature in view.features
             )
             numbers = None if wanted is None else {record.name: wanted}
             return self._plan(head, view.model_copy(update={"features": features}), numbers)
+
+    def _edited(self, feature: Feature, record: FeatureRecord, author: str) -> Feature:
+        code, ref = record.transformation, feature.function
+        if ref is None or ref.code is None or code is None:
+            return edited(feature, record, author)
+        if (ref.code, ref.parameters) != (code.code, code.parameters):
+            feature = feature.model_copy(
+                update={"function": self._function(record, (author,)), "code_by": author}
+            )
+        return edited(feature, record, author)
 
     def applied(self) -> None:
         """Let what changed be served. Raises StoreError where it is made, and not served yet."""
@@ -111,7 +140,7 @@ class ViewPlanner:
         above = [head.features.get(name) for name in record.upstream_features]
         return bool(above) and all(entry is not None and entry.view for entry in above)
 
-    def _view_of(self, head: Head, record: FeatureRecord, author: str) -> FeatureView:
+    def _view_of(self, head: Head, feature: Feature, record: FeatureRecord) -> FeatureView:
         """The view that a feature joins, with it."""
         entity = record.entity or self._shared_entity(head, record)
         parts = [entity or "all", record.source or "features", record.update_frequency or ""]
@@ -119,7 +148,6 @@ class ViewPlanner:
         parts += ["" if record.frame.get("window") else "rows"]
         name = (IMPLICIT + "__".join(part for part in parts if part))[:128]
         known = head.views.get(name)
-        feature = feature_of(record, author)
         if known is not None:
             stored = load_definitions(self._store.registry, self._store.project, head).views[name]
             return stored.model_copy(update={"features": (*stored.features, feature)})
@@ -143,13 +171,14 @@ class ViewPlanner:
         return names.pop() if names else None
 
 
-def feature_of(record: FeatureRecord, author: str) -> Feature:
-    """The definition of a feature that a record declares in SQL."""
+def feature_of(record: FeatureRecord, author: str, function: FunctionRef | None) -> Feature:
+    """The definition of a feature that a record declares in SQL, or by a function."""
     code = record.transformation
     fields: dict[str, Any] = {name: getattr(record, name) for name in _SAME}
     fields |= {
         **record.frame,
-        "expression": None if code is None else code.code,
+        "expression": None if code is None or function is not None else code.code,
+        "function": function,
         "code_by": author,
     }
     return Feature(record.name, dtype=record.data_type, **_given(fields))
@@ -169,7 +198,8 @@ def edited(feature: Feature, record: FeatureRecord, author: str) -> Feature:
         "validation_rules": record.validation_rules,
     }
     if feature.function is not None:
-        if code is None or code.code != feature.function.path:
+        named = feature.function.code or feature.function.path
+        if code is None or code.code != named:
             raise RefusedError(
                 f"feature '{record.name}': it is computed by the function "
                 f"'{feature.function.path}'; change it in its module, and apply"

@@ -38,7 +38,10 @@ def served(store, *names):
 def test_from_nothing_to_a_served_value(api, store):
     made = api.post("/features", feature("last_amount", "amount"))
     assert (made["status"], made["entity"], made["source"]) == ("draft", "user", "orders")
-    assert api.post("/features/last_amount/activate")["status"] == "active"
+    assert (made["view"], made["computed_in"], made["code_by"]) == (None, None, None)
+    made = api.post("/features/last_amount/activate")
+    assert (made["status"], made["view"]) == ("active", "api__user__orders__rows")
+    assert (made["computed_in"], made["code_by"]) == ("child process", "rest")
     store.materialize()
     assert served(store, "last_amount") == [5]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from headwater.api import schemas
 from headwater.api.fields import shown_dtype
@@ -145,6 +145,10 @@ def feature_response(
         upstream_features=list(entry.upstream),
         downstream_features=list(state.downstream),
         unresolved_features=list(state.unresolved),
+        view=entry.view or None,
+        computed_in=_computed_in(state),
+        code_by=record.code_by,
+        code_hash=_code_hash(record.transformation),
         transformation=_transformation(record.transformation),
         validation_rules=_rules(record.validation_rules),
         entity=record.entity,
@@ -228,6 +232,16 @@ def _transformation(found: records.Transformation | None) -> schemas.Transformat
         code=found.code,
         parameters=found.parameters,
     )
+
+
+def _code_hash(found: records.Transformation | None) -> str | None:
+    return None if found is None else found.code_hash
+
+
+def _computed_in(state: FeatureState) -> Literal["engine", "child process"] | None:
+    if not state.entry.view:
+        return None
+    return "engine" if state.record.code_by is None else "child process"
 
 
 def _rules(found: Iterable[dict[str, Any]]) -> list[schemas.ValidationRule]:

@@ -7,7 +7,7 @@ stands for that. Names and fields are a contract with those who call the API.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, model_validator
 
@@ -270,9 +270,18 @@ class _Kept(_Answer):
 
 
 class FeatureResponse(FeatureDefinition, _Kept):
-    """A feature; `unresolved_features` are names upstream under which nothing usable is known."""
+    """A feature; `unresolved_features` are names upstream under which nothing usable is known.
+
+    `view` is the view that computes it, and `computed_in` says where its code is evaluated: in the
+    engine, or apart, if `code_by` gave it over the API. They are null where nothing is computed.
+    `code_hash` is the SHA-256 of its code and parameters.
+    """
 
     unresolved_features: list[str]
+    view: str | None
+    computed_in: Literal["engine", "child process"] | None
+    code_by: str | None
+    code_hash: str | None
     _etag: str = PrivateAttr("")
 
     @property

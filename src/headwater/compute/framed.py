@@ -164,11 +164,11 @@ class Stage:
         ends = np.flatnonzero(np.append(self.segment[1:] != self.segment[:-1], True))
         starts = np.append(0, ends[:-1] + 1)
         if self.segment.size == 0:
-            return call(feature, self.columns, 0)
+            return call(self.engine, feature, self.columns, 0)
         parts = []
         for start, end in zip(starts.tolist(), (ends + 1).tolist(), strict=True):
             part = {name: self.columns[name].slice(start, end - start) for name in feature.columns}
-            parts.append(call(feature, part, end - start))
+            parts.append(call(self.engine, feature, part, end - start))
         return pa.concat_arrays(parts)
 
 

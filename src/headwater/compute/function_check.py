@@ -27,14 +27,26 @@ SINGLE_ROWS = 8
 def check_functions(engine: DuckDBEngine, view: AnalyzedView) -> None:
     """Raises DefinitionError for a function whose values change with rows that it may not see."""
     functions = [feature for feature in view.features if feature.feature.function is not None]
+    for feature in functions:
+        _refuse_foreign_reader(feature)
     if not functions or view.source is None:
         return
     scan = engine.scan(view.source)
     for feature in functions:
         if feature.kind == "sequence":
-            _check_sequence(feature, _by_key(engine, scan, view, feature))
+            _check_sequence(engine, feature, _by_key(engine, scan, view, feature))
         else:
-            _check_row(feature, _sample(engine, scan, feature))
+            _check_row(engine, feature, _sample(engine, scan, feature))
+
+
+def _refuse_foreign_reader(feature: AnalyzedFeature) -> None:
+    """What reads features is computed where it is served, and code of the API never is."""
+    ref = feature.feature.function
+    if ref is not None and ref.code is not None and feature.reads_features:
+        raise DefinitionError(
+            f"feature '{feature.name}': Python code that came over the API reads columns of a "
+            f"source, not {', '.join(ref.inputs)}; write what reads features or requests in SQL"
+        )
 
 
 def _sample(engine: DuckDBEngine, scan: Scan, feature: AnalyzedFeature) -> pa.Table:
@@ -68,22 +80,25 @@ def _by_key(
     ]
 
 
-def _run(feature: AnalyzedFeature, table: pa.Table) -> pa.Array:
+def _run(engine: DuckDBEngine, feature: AnalyzedFeature, table: pa.Table) -> pa.Array:
     columns = {name: table[name].combine_chunks() for name in feature.columns}
-    return call(feature, columns, table.num_rows)
+    return call(engine, feature, columns, table.num_rows)
 
 
-def _check_row(feature: AnalyzedFeature, sample: pa.Table) -> None:
+def _check_row(engine: DuckDBEngine, feature: AnalyzedFeature, sample: pa.Table) -> None:
     rows = sample.num_rows
     if rows < 2:
         return
-    whole = _run(feature, sample)
+    whole = _run(engine, feature, sample)
     middle = rows // 2
-    halves = [_run(feature, sample.slice(0, middle)), _run(feature, sample.slice(middle))]
+    halves = [
+        _run(engine, feature, sample.slice(0, middle)),
+        _run(engine, feature, sample.slice(middle)),
+    ]
     backwards = pa.array(np.arange(rows - 1, -1, -1))
-    turned = _run(feature, sample.take(backwards)).take(backwards)
+    turned = _run(engine, feature, sample.take(backwards)).take(backwards)
     ends = _cuts(sample)[:SINGLE_ROWS]
-    alone = [_run(feature, sample.slice(end - 1, 1)) for end in ends]
+    alone = [_run(engine, feature, sample.slice(end - 1, 1)) for end in ends]
     chosen = whole.take(pa.array([end - 1 for end in ends]))
     same = _same(whole, pa.concat_arrays(halves)) and _same(whole, turned)
     if not (same and _same(chosen, pa.concat_arrays(alone))):
@@ -94,11 +109,13 @@ def _check_row(feature: AnalyzedFeature, sample: pa.Table) -> None:
         )
 
 
-def _check_sequence(feature: AnalyzedFeature, samples: list[pa.Table]) -> None:
+def _check_sequence(
+    engine: DuckDBEngine, feature: AnalyzedFeature, samples: list[pa.Table]
+) -> None:
     for sample in samples:
-        whole = _run(feature, sample)
+        whole = _run(engine, feature, sample)
         for end in _cuts(sample):
-            if not _same(whole.slice(0, end), _run(feature, sample.slice(0, end))):
+            if not _same(whole.slice(0, end), _run(engine, feature, sample.slice(0, end))):
                 raise DefinitionError(
                     f"feature '{feature.name}': function '{_path(feature)}' changes its first "
                     f"{end} values when the rows after them are cut off: it looks into the future"

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from headwater.compute.engines.duckdb import DuckDBEngine
+from headwater.compute.foreign import call_apart
 from headwater.compute.values import conform, whole
-from headwater.definitions.functions import FeatureFunction, FunctionRef
+from headwater.definitions.functions import FunctionRef
 from headwater.errors import ComputeError, MissingExtraError
 from headwater.expressions.analyzed import AnalyzedFeature
 
 
-def call(feature: AnalyzedFeature, columns: Mapping[str, pa.Array], rows: int) -> pa.Array:
+def call(
+    engine: DuckDBEngine, feature: AnalyzedFeature, columns: Mapping[str, pa.Array], rows: int
+) -> pa.Array:
     """The values of a function feature for the given rows (one column of `rows` values).
+
+    A function that came over the API is called by the engine, in a process of its own.
 
     Raises ComputeError that names the feature when the function fails, or returns something
     of another length or type.
@@ -22,7 +28,14 @@ def call(feature: AnalyzedFeature, columns: Mapping[str, pa.Array], rows: int) -
     ref = feature.feature.function
     if ref is None:
         raise ComputeError(f"feature '{feature.name}' has no function")
-    return call_function(ref, Labelled(feature.name, feature.dtype), columns, rows)
+    wanted = Labelled(feature.name, feature.dtype)
+    if ref.code is None:
+        return call_function(ref, wanted, columns, rows)
+    if rows == 0:
+        return _nothing(wanted)
+    table = pa.table({name: columns[name] for name in ref.inputs})
+    value = call_apart(engine, ref, feature, table)
+    return _fitting(whole(value), ref, wanted, rows)
 
 
 class Labelled(NamedTuple):
@@ -37,10 +50,24 @@ def call_function(
 ) -> pa.Array:
     """`call` for a function by its reference, where there is no analysed feature."""
     if rows == 0:
-        return pa.array([], conform(pa.nulls(0), wanted.dtype, wanted.name).type)
-    function = ref.load()
+        return _nothing(wanted)
     table = pa.table({name: columns[name] for name in ref.inputs})
-    value = _to_arrow(_guarded(wanted.name, function, _frame(table, ref)), wanted.name)
+    return values_of(ref.load().function, ref, wanted, table)
+
+
+def values_of(
+    function: Callable[[Any], Any], ref: FunctionRef, wanted: Labelled, table: pa.Table
+) -> pa.Array:
+    """What a function makes of the rows of a table, checked."""
+    value = _to_arrow(_guarded(wanted.name, ref, function, _frame(table, ref)), wanted.name)
+    return _fitting(value, ref, wanted, table.num_rows)
+
+
+def _nothing(wanted: Labelled) -> pa.Array:
+    return pa.array([], conform(pa.nulls(0), wanted.dtype, wanted.name).type)
+
+
+def _fitting(value: pa.Array, ref: FunctionRef, wanted: Labelled, rows: int) -> pa.Array:
     if len(value) != rows:
         raise ComputeError(
             f"feature '{wanted.name}': function '{ref.path}' gave {len(value)} values for "
@@ -49,11 +76,11 @@ def call_function(
     return conform(value, wanted.dtype, wanted.name)
 
 
-def _guarded(name: str, function: FeatureFunction, frame: Any) -> Any:
+def _guarded(name: str, ref: FunctionRef, function: Callable[[Any], Any], frame: Any) -> Any:
     try:
         return function(frame)
     except Exception as error:  # a user's code may raise anything
-        where = f"function '{function.ref.path}'"
+        where = f"function '{ref.path}'"
         raise ComputeError(
             f"feature '{name}': {where} failed: {type(error).__name__}: {error}"
         ) from error

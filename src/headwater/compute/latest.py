@@ -232,7 +232,7 @@ def busy(reader: Reader, view: AnalyzedView) -> tuple[int, int | None]:
     spans = []
     for leaf, _ in _leaves(reader, view, _NO_TIMES):
         assert leaf.source is not None  # noqa: S101
-        spans.append(event_span(reader.engine, reader.scan(leaf.source)))
+        spans.append(event_span(reader.engine_of(leaf), reader.scan(leaf.source)))
     rows = [span for span in spans if span is not None]
     if not rows:
         return (0, 0)

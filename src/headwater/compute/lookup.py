@@ -80,7 +80,7 @@ def row_values(
     columns: dict[str, pa.Array] = {}
     for feature in features:
         if feature.tree is None:
-            value = call(feature, raw, row_id.size)
+            value = call(engine, feature, raw, row_id.size)
         elif feature.name in late:
             value = late[feature.name]
         else:

@@ -59,14 +59,14 @@ def rows_behind(
         data_delay=view.view.data_delay,
         knowledge=reader.knowledge,
     )
-    facts = read_facts(reader.engine, scan, wanted)
+    facts = read_facts(reader.engine_of(view), scan, wanted)
     known = _known(facts, instant)
     chosen = _framed(facts, known, feature, instant)
     columns = {name: quote(name) for name in _columns(view.source, feature)}
     for field_name in _times(view.source):
         columns[f"#{field_name}"] = time_sql(view.source, field_name, scan.columns)
     latest = chosen[max(len(chosen) - limit, 0) :]
-    shown = fetch_rows(reader.engine, scan, facts.row_id[latest], columns)
+    shown = fetch_rows(reader.engine_of(view), scan, facts.row_id[latest], columns)
     return Provenance(len(chosen), len(known), _readable(shown, view.source))
 
 

@@ -247,7 +247,7 @@ def _computed(
 ) -> pa.Array:
     """The values of a feature that reads features, before its default."""
     if feature.tree is None:
-        return call(feature, inputs, instants.size)
+        return call(engine, feature, inputs, instants.size)
     tree = {feature.name: feature.tree}
     return evaluate(engine, tree, inputs, instants.size, as_of=instants)[feature.name]
 

@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import inspect
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -19,7 +19,11 @@ Frame = Literal["arrow", "polars", "pandas"]
 
 
 class FunctionRef(Definition):
-    """A function by import path (`module:name`) and content hash."""
+    """A function by import path (`module:name`) and content hash.
+
+    Of one that came over the API, `code` is the text of its module, and `parameters` is what it is
+    given beside its frame. It is never imported here.
+    """
 
     kind: ClassVar[str] = "function"
     positional: ClassVar[tuple[str, ...]] = ("path",)
@@ -30,6 +34,8 @@ class FunctionRef(Definition):
     frame: Frame
     inputs: tuple[Name, ...] = Field(min_length=1)
     output: DType
+    code: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
 
     if TYPE_CHECKING:
 
@@ -42,6 +48,8 @@ class FunctionRef(Definition):
             frame: Frame,
             inputs: Sequence[str],
             output: str,
+            code: str | None = None,
+            parameters: Mapping[str, Any] | None = None,
         ) -> None: ...
 
     def load(self) -> FeatureFunction:
@@ -49,6 +57,10 @@ class FunctionRef(Definition):
 
         Raises DefinitionError when it can't be imported, is no feature function, or has changed.
         """
+        if self.code is not None:
+            raise DefinitionError(
+                f"function '{self.path}' came over the API; it runs in a process of its own alone"
+            )
         module, _, attributes = self.path.partition(":")
         try:
             found: Any = importlib.import_module(module)

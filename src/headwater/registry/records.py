@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +23,7 @@ _SHARED = (
     "value_kind",
     "data_source",
     "computation_logic",
+    "code_by",
 )
 
 
@@ -31,12 +34,19 @@ class Transformation(msgspec.Struct, frozen=True):
     code: str
     parameters: dict[str, Any] = {}
 
+    @property
+    def code_hash(self) -> str:
+        """The SHA-256 of the code with its parameters."""
+        content = json.dumps([self.code, self.parameters], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()
+
 
 class FeatureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """The declared state of a feature; immutable, found by the hash of its content.
 
     `upstream_features` are those that were named, `frame` holds the fields of a Feature that say
-    over which rows it is computed. `entity`, `source` and `update_frequency` are its view's.
+    over which rows it is computed. `entity`, `source` and `update_frequency` are its view's,
+    `code_by` is who gave the code that it computes over the API.
     """
 
     name: str
@@ -58,6 +68,7 @@ class FeatureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str | None = None
     ttl: str | None = None
     frame: dict[str, Any] = {}
+    code_by: str | None = None
 
 
 def record_of(view: AnalyzedView, feature: AnalyzedFeature) -> FeatureRecord:
@@ -96,6 +107,8 @@ def restored(record: FeatureRecord, version: FeatureVersion) -> FeatureRecord:
 def transformation_of(feature: Feature) -> Transformation:
     """How a declared feature is computed; a function is named by import path and hash."""
     if feature.function is not None:
+        if feature.function.code is not None:
+            return Transformation("python", feature.function.code, feature.function.parameters)
         described = feature.function.to_dict()
         return Transformation("python", described.pop("path"), described)
     return Transformation("sql", feature.definition)

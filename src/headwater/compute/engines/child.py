@@ -21,6 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from headwater.compute.engines.wire import Pipe, say, say_batches
+from headwater.errors import HeadwaterError
 
 _BATCH_ROWS = 100_000
 _GRACE = 5
@@ -34,14 +35,15 @@ class Worker:
     def __init__(self, limits: Mapping[str, Any], answers: IO[bytes]) -> None:
         self._limits = limits
         self._answers = answers
-        self._connect([]).execute("SELECT 1").close()  # what a first connection takes is not theirs
+        self.warm_up()
         _limit_memory(limits["memory"])
 
     def answer(self, request: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> None:
         """Do what a request asks for, and say what came of it."""
         signal.setitimer(signal.ITIMER_REAL, self._limits["seconds"] + _GRACE)
         try:
-            self._query(request, tables)
+            found = self.found(request, tables)
+            say_batches(self._answers, iter(found), found.schema)
         except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowMemoryError):
             self._fail("memory", "")
         except BrokenPipeError:
@@ -49,14 +51,22 @@ class Worker:
         except (duckdb.Error, OSError) as error:  # an error of a later batch comes as OSError
             is_memory = str(error).startswith("Out of Memory")
             self._fail("memory" if is_memory else "duckdb", str(error))
+        except HeadwaterError as error:
+            self._fail("code", str(error))
         signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _query(self, request: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> None:
-        with self._connect(request["files"]) as connection:
-            for name, table in tables.items():
-                connection.register(name, table)
-            found = connection.sql(request["sql"]).to_arrow_reader(_BATCH_ROWS)
-            say_batches(self._answers, iter(found), found.schema)
+    def warm_up(self) -> None:
+        """Take what the work takes anyway: it is not to count as theirs."""
+        self._connect([]).execute("SELECT 1").close()
+
+    def found(
+        self, request: Mapping[str, Any], tables: Mapping[str, pa.Table]
+    ) -> pa.RecordBatchReader:
+        """The rows that a request asks for."""
+        connection = self._connect(request["files"])
+        for name, table in tables.items():
+            connection.register(name, table)
+        return connection.sql(request["sql"]).to_arrow_reader(_BATCH_ROWS)
 
     def _fail(self, kind: str, message: str) -> None:
         say(self._answers, {"failed": kind, "message": message}, {})
@@ -103,13 +113,13 @@ def _private_pipes() -> tuple[IO[bytes], IO[bytes]]:
     return asks, answers
 
 
-def main() -> int:
-    """Answer until there is nobody left who asks."""
+def serve(kind: type[Worker]) -> int:
+    """Answer until there is nobody left who asks; the exit code."""
     asks, answers = _private_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine decides when it ends
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     pipe = Pipe(asks)
-    worker = Worker(pipe.line(), answers)
+    worker = kind(pipe.line(), answers)
     say(answers, {"ready": True}, {})
     while True:
         try:
@@ -124,4 +134,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(Worker))

@@ -48,62 +48,73 @@ class Limits:
     trusted: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Which module a child runs; what left something behind in it is used by no other `owner`."""
+
+    module: str = "headwater.compute.engines.child"
+    owner: str = ""
+
+
+QUERIES = Kind()
+
+
 class Children:
     """The children of one engine, each for one request at a time.
 
-    Those that are done are kept for the next request with the same `key`.
+    Those that are done are kept for the next request of the same kind.
     """
 
     def __init__(self, limits: Limits, folder: Path) -> None:
         self.limits = limits
         self._folder = folder
-        self._idle: list[tuple[str, Child]] = []
+        self._idle: list[tuple[Kind, Child]] = []
         self._lock = threading.Lock()
         self._room = threading.Semaphore(_AT_ONCE)
         weakref.finalize(self, _close_all, self._idle)
 
     def ask(
-        self, what: str, key: str, request: Mapping[str, Any], tables: Mapping[str, pa.Table]
+        self, what: str, kind: Kind, request: Mapping[str, Any], tables: Mapping[str, pa.Table]
     ) -> pa.Table:
         """The rows that a child answers; `what` names in errors the features that are computed.
 
         Raises duckdb.Error for what is wrong in a query, ComputeError where a limit is exceeded
         or code fails, EngineLostError where the child was killed by somebody else.
         """
-        with self._room, self._borrowed(key) as child:
+        with self._room, self._borrowed(kind) as child:
             return child.ask(what, request, tables)
 
     @contextlib.contextmanager
-    def _borrowed(self, key: str) -> Iterator[Child]:
-        child = self._taken(key) or Child(self.limits, self._folder)
+    def _borrowed(self, kind: Kind) -> Iterator[Child]:
+        child = self._taken(kind) or Child(kind.module, self.limits, self._folder)
         try:
             yield child
         except duckdb.Error:
-            self._give_back(key, child)
+            self._give_back(kind, child)
             raise
         except BaseException:
             child.close()
             raise
-        self._give_back(key, child)
+        self._give_back(kind, child)
 
-    def _taken(self, key: str) -> Child | None:
+    def _taken(self, kind: Kind) -> Child | None:
         with self._lock:
-            place = next((i for i, (known, _) in enumerate(self._idle) if known == key), None)
+            place = next((i for i, (known, _) in enumerate(self._idle) if known == kind), None)
             child = None if place is None else self._idle.pop(place)[1]
         if child is not None and not child.is_alive:
             child.close()
             return None
         return child
 
-    def _give_back(self, key: str, child: Child) -> None:
+    def _give_back(self, kind: Kind, child: Child) -> None:
         with self._lock:
-            self._idle.append((key, child))
+            self._idle.append((kind, child))
             spare = [self._idle.pop(0)[1] for _ in range(len(self._idle) - _KEPT)]
         for old in spare:
             old.close()
 
 
-def _close_all(idle: list[tuple[str, Child]]) -> None:
+def _close_all(idle: list[tuple[Kind, Child]]) -> None:
     while idle:
         idle.pop()[1].close()
 
@@ -111,11 +122,12 @@ def _close_all(idle: list[tuple[str, Child]]) -> None:
 class Child:
     """One process, which answers one request at a time."""
 
-    def __init__(self, limits: Limits, folder: Path) -> None:
+    def __init__(self, module: str, limits: Limits, folder: Path) -> None:
+        self._module = module
         self._limits = limits
         environ = {name: os.environ[name] for name in _NEEDED if name in os.environ}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "headwater.compute.engines.child"],
+        self._process = subprocess.Popen(  # noqa: S603 (the modules are our own)
+            [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -138,8 +150,8 @@ class Child:
         except (EOFError, OSError):
             code = self.close()
             raise EngineLostError(
-                f"the process in which code of the API is run could not start (it ended with "
-                f"{code}); see that 'python -m headwater.compute.engines.child' can be run"
+                "the process in which code of the API is run could not start (it ended with "
+                f"{code}); see that 'python -m {self._module}' can be run"
             ) from None
         except BaseException:
             self.close()
@@ -207,7 +219,7 @@ class Child:
             return self._exceeded(what, "needs more than", "memory")
         if said["failed"] == "duckdb":
             return duckdb.Error(said["message"])
-        return ComputeError(f"{what}: {said['message']}")
+        return ComputeError(said["message"])
 
     def _ended(self, what: str, *, by_us: bool) -> ComputeError:
         """Why a process ended that was to answer."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from headwater.compute.engines.children import Children, Limits
+from headwater.compute.engines.children import QUERIES, Children, Limits
 from headwater.compute.engines.plain import ROW_BITS, PlainFiles
 from headwater.definitions.source import Source
 from headwater.definitions.types import from_arrow
@@ -107,7 +107,7 @@ class DuckDBEngine:
         self._apart: Apart | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="headwater-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._children = Children(limits or Limits(), self._folder)
+        self.children = Children(limits or Limits(), self._folder)
         self._connection = duckdb.connect(":memory:")
         self._lock = threading.Lock()
         self._staged: dict[str, str] = {}
@@ -167,7 +167,7 @@ class DuckDBEngine:
         self.note(sql)
         if self._apart is not None:
             asked = {"asks": "query", "sql": sql, "files": list(self._apart.files)}
-            return self._children.ask(self._apart.what, "sql", asked, tables or {})
+            return self.children.ask(self._apart.what, QUERIES, asked, tables or {})
         with self._cursor(tables) as cursor:
             return cursor.sql(sql).to_arrow_table()
 
