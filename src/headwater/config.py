@@ -191,6 +191,7 @@ class RegistrySettings:
 
     url: Url = _setting(Url("sqlite:///.headwater/registry.db"), read_url)
     rollback_days: int = _setting(7, whole(0, 3650))
+    compare_rows: int = _setting(20_000_000, whole(0, 10**12))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ import msgspec
 
 from headwater.definitions.base import Definition
 from headwater.errors import NotFoundError, near_miss
-from headwater.registry.kinds import Commit, Run
+from headwater.registry.head import VersionEntry
+from headwater.registry.kinds import Commit, FeatureVersion, Run
 from headwater.registry.state import load_versions
 
 if TYPE_CHECKING:
@@ -134,10 +135,17 @@ def _feature(store: FeatureStore, name: str) -> dict[str, Any]:
         "columns": list(found.columns),
         "upstream_features": list(found.inputs),
         "downstream_features": _readers(store, name),
-        "versions": [
-            {"version": v.version, "reason": v.reason, "revision": entry.revision[:12]}
-            for entry, v in versions
-        ],
+        "versions": [_version(entry, content) for entry, content in versions],
+    }
+
+
+def _version(entry: VersionEntry, content: FeatureVersion) -> dict[str, Any]:
+    return {
+        "version": content.version,
+        "bump": content.bump,
+        "reason": content.reason,
+        "revision": entry.revision[:12],
+        "comparison": msgspec.to_builtins(content.comparison),
     }
 
 

@@ -230,9 +230,14 @@ class FeatureStore:
 
         `numbers` holds versions that features are to get instead of the next ones.
         """
+        from headwater.comparison.comparer import Comparer
+
         analyzed = analyze(given, self.engine.schema)
         self._check(analyzed, head)
-        return build_plan(self.registry, self.project, analyzed, head=head, numbers=numbers)
+        compare = Comparer(self.engine, self.project_of, self.settings.registry.compare_rows)
+        return build_plan(
+            self.registry, self.project, analyzed, head=head, numbers=numbers, compare=compare
+        )
 
     def _check(self, analyzed: AnalyzedProject, head: Head) -> None:
         """What the analysis can't see: rules, names in DuckDB, functions tried on a sample."""

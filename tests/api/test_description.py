@@ -24,6 +24,8 @@ ROUTES = {
     "createVersion": "POST /features/{feature_name}/versions",
     "getFeatureVersions": "GET /features/{feature_name}/versions",
     "getVersion": "GET /features/{feature_name}/versions/{version}",
+    "proposeVersion": "POST /features/{feature_name}/versions/propose",
+    "getVersionComparison": "GET /features/{feature_name}/versions/{version}/comparison",
     "rollbackVersion": "POST /features/{feature_name}/rollback",
     "getFeatureLineage": "GET /features/{feature_name}/lineage",
     "getFeatureUsageHistory": "GET /features/{feature_name}/usage",

@@ -207,8 +207,10 @@ def test_update_of_transformation_or_rules_edits_a_draft_in_place(api):
 def test_update_of_transformation_or_rules_otherwise_creates_the_next_version(api):
     api.create("x", active=True)
     assert api.put("/features/x", {"validation_rules": RULES})["current_version"] == "1.0.1"
-    assert api.put("/features/x", {"transformation": CODE})["current_version"] == "2.0.0"
-    assert api.get("/features/x/versions")["total"] == 3
+    assert api.put("/features/x", {"transformation": CODE})["current_version"] == "1.1.0"
+    other = {**CODE, "code": "def f(x): return -x"}
+    assert api.put("/features/x", {"transformation": other})["current_version"] == "2.0.0"
+    assert api.get("/features/x/versions")["total"] == 4
 
 
 def test_delete_is_soft(api):

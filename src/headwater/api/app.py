@@ -16,11 +16,18 @@ from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from headwater import __version__
-from headwater.api import audit, lineage, routes, usage, validate
+from headwater.api import audit, lineage, proposals, routes, usage, validate
 from headwater.api.problems import handle_errors
 from headwater.api.routes import Services
 
-ROUTERS = (routes.router, lineage.router, audit.router, usage.router, validate.router)
+ROUTERS = (
+    routes.router,
+    lineage.router,
+    audit.router,
+    usage.router,
+    validate.router,
+    proposals.router,
+)
 
 
 def create_app(services: Services, *, close: Callable[[], None] = lambda: None) -> FastAPI:

@@ -79,13 +79,13 @@ def changes_of(update: schemas.FeatureUpdate) -> dict[str, Any]:
     given = {name: getattr(update, name) for name in ("description", "status")}
     if update.tags is not None:
         given["tags"] = tuple(update.tags)
-    given |= _snapshot(update.transformation, update.validation_rules)
+    given |= snapshot(update.transformation, update.validation_rules)
     return {name: value for name, value in given.items() if value is not None}
 
 
 def snapshot_of(version: schemas.FeatureVersionCreate) -> dict[str, Any]:
     """The fields of a record that a version is made of, as far as they are given."""
-    return _snapshot(version.transformation_snapshot, version.validation_snapshot)
+    return snapshot(version.transformation_snapshot, version.validation_snapshot)
 
 
 def wanted_of(version: schemas.FeatureVersionCreate, *, force: bool) -> Wanted:
@@ -99,10 +99,11 @@ def wanted_of(version: schemas.FeatureVersionCreate, *, force: bool) -> Wanted:
     )
 
 
-def _snapshot(
+def snapshot(
     transformation: schemas.TransformationCreate | None,
     rules: Iterable[schemas.ValidationRuleCreate] | None,
 ) -> dict[str, Any]:
+    """The fields of a record that code and rules set, as far as they are given."""
     found: dict[str, Any] = {}
     if transformation is not None:
         found["transformation"] = transformation_of(transformation)

@@ -30,7 +30,8 @@ PART_ROWS = 8_000_000
 
 @dataclass
 class Reader:
-    """Reads features of a project at (key, time), each source as of one scan.
+    """Reads features of a project at (key, time), each source as of one scan: that in `scans`,
+    else one of the present.
 
     `knowledge=False` switches C3 off: every row counts as known at its event time. One that is
     `telling` says of each value why it is null and how old it is. `given` holds the values that
@@ -43,12 +44,12 @@ class Reader:
     part_rows: int = PART_ROWS
     telling: bool = False
     given: Keys = field(default_factory=dict)
-    _scans: dict[str, Scan] = field(default_factory=dict)
+    scans: dict[str, Scan] = field(default_factory=dict)
 
     def scan(self, source: Source) -> Scan:
-        if source.name not in self._scans:
-            self._scans[source.name] = self.engine.scan(source)
-        return self._scans[source.name]
+        if source.name not in self.scans:
+            self.scans[source.name] = self.engine.scan(source)
+        return self.scans[source.name]
 
     def engine_of(self, view: AnalyzedView) -> DuckDBEngine:
         """What evaluates the expressions of a view: those of the API are run apart."""
@@ -60,12 +61,21 @@ class Reader:
 
     def check_sources(self) -> None:
         """Raises SourceError where a file has changed since this reader first looked at it."""
-        for scan in self._scans.values():
+        for scan in self.scans.values():
             self.engine.check_unchanged(scan)
 
-    def read(self, view: AnalyzedView, names: Collection[str], keys: Keys, times: Ints) -> Values:
+    def read(
+        self,
+        view: AnalyzedView,
+        names: Collection[str],
+        keys: Keys,
+        times: Ints,
+        *,
+        defaults: bool = True,
+    ) -> Values:
         """The values that a reader sees at each time: of the latest visible tick, not too old,
-        defaults applied. `keys` holds a column for each join key; all have one length.
+        with `defaults` unless they are not wanted (those of what it reads are applied anyway).
+        `keys` holds a column for each join key; all have one length.
         """
         instants = visible(view, times)
         wanted = closure(view, names)
@@ -74,14 +84,12 @@ class Reader:
         else:
             values = self._source_view(view, wanted, keys, instants)
             values = aged(view, values, times, telling=self.telling)
-        plain, columns = self.finish(view, wanted, values, instants)
+        plain, _ = self.finish(view, wanted, values, instants)
         whole_key = complete(keys, times.size)
         told = of_derived(wanted, plain, values.told) if self.telling else {}
-        found = {
-            f.name: _defaulted(nulled(columns[f.name], whole_key), f)
-            for f in wanted
-            if f.name in names
-        }
+        found = {f.name: nulled(plain[f.name], whole_key) for f in wanted if f.name in names}
+        if defaults:
+            found = {f.name: _defaulted(found[f.name], f) for f in wanted if f.name in names}
         return Values(
             found,
             values.event_time,

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from headwater.errors import ConflictError, DefinitionError
 from headwater.registry.audit import changes_since
+from headwater.registry.changes import FeatureChange
 from headwater.registry.explain import summarize
 from headwater.registry.head import FeatureEntry, Head
 from headwater.registry.kinds import Commit, digest_of, now_us, unpack
@@ -102,10 +103,15 @@ def _commit(registry: Registry, plan: Plan, head: Head, author: str, at: int) ->
         at=at,
         summary=summarize(plan),
         objects=told_objects(registry, plan.project, plan.objects, head, plan.puts),
-        features=told_features(registry, plan.project, plan.features, head, plan.head),
+        features=told_features(registry, plan.project, _uncompared(plan), head, plan.head),
         revisions=tuple(change for change in plan.revisions if change.action != "kept"),
         parent=head.trail,
     )
+
+
+def _uncompared(plan: Plan) -> list[FeatureChange]:
+    """The changes without the comparisons, which their versions hold."""
+    return [replace(change, comparison=None) for change in plan.features]
 
 
 def _conflict(registry: Registry, plan: Plan) -> ConflictError:

@@ -10,6 +10,7 @@ from headwater.expressions.analyzed import AnalyzedProject
 from headwater.registry.base import Base, Kinds, load_base, stored_keys, wanted_objects
 from headwater.registry.changes import Downstream, FieldChange, ObjectChange, RevisionChange
 from headwater.registry.checks import plan_errors
+from headwater.registry.comparisons import Compare
 from headwater.registry.diff import DESCRIBES, field_changes
 from headwater.registry.features import FeaturePlanner, Outcome
 from headwater.registry.graph import Readers
@@ -28,20 +29,23 @@ def build_plan(
     *,
     head: Head | None = None,
     numbers: Mapping[str, Wanted] | None = None,
+    compare: Compare | None = None,
 ) -> Plan:
     """The plan that makes a project what `desired` says, and no more: what it lacks is removed.
 
     Who made `desired` by adding to what was stored gives the `head` that was read for it;
     otherwise what somebody else has added since would count as removed. `numbers` holds the
-    versions that features are to get instead of the next ones. Reads the registry and changes
-    nothing. What stands in the way is in the plan's `errors`.
+    versions that features are to get instead of the next ones; `compare` looks at the values of
+    features that are defined otherwise. Reads the registry and changes nothing. What stands in the
+    way is in the plan's `errors`.
     """
     wanted = wanted_objects(desired)
     base = load_base(registry, project, head or registry.head(project), desired, wanted)
     readers = Readers(desired)
     objects = tuple(_object_changes(base, wanted, readers))
     fields = {(change.kind, change.name): change.fields for change in objects}
-    outcomes = FeaturePlanner(base, desired, fields, readers, numbers or {}).outcomes()
+    planner = FeaturePlanner(base, desired, fields, readers, numbers or {}, compare=compare)
+    outcomes = planner.outcomes()
     features = tuple(found.change for found in outcomes.values() if found.change is not None)
     head = _next_head(base.head, desired, wanted, outcomes)
     current = [view.revision for view in desired.views.values()]

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from headwater.registry.comparisons import Comparison
+
 Action = Literal["added", "changed", "removed"]
 Bump = Literal["major", "minor", "patch"]
 
@@ -42,7 +44,8 @@ class FeatureChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """A feature that comes, changes or goes.
 
     `bump` is what the change deserves, None where the version stays; `reason` says why; `dtype`
-    is the type of its values after the change.
+    is the type of its values after the change. Where they are defined otherwise, `comparison`
+    tells how they differ.
     """
 
     action: Action
@@ -55,6 +58,7 @@ class FeatureChange(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     fields: tuple[FieldChange, ...] = ()
     downstream: Downstream = Downstream()
+    comparison: Comparison | None = None
 
 
 class RevisionChange(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from headwater.registry.changes import Bump, FeatureChange, FieldChange
+from headwater.registry.changes import FeatureChange, FieldChange
 from headwater.registry.edits import Edit, no_home, record_changes
 from headwater.registry.head import FeatureEntry, Status
+from headwater.registry.judging import UNCHANGED, Judged, Proposal
 from headwater.registry.kinds import FeatureVersion, content_key
-from headwater.registry.records import FeatureRecord, Transformation
-from headwater.registry.versions import FIRST, Wanted, check_wanted, judge, next_version
+from headwater.registry.records import FeatureRecord
+from headwater.registry.syntax import judged_code
+from headwater.registry.versions import FIRST, Wanted, check_wanted, next_version
 
 SNAPSHOT = ("transformation", "validation_rules")
 """The fields of a record that a version keeps, and a rollback restores."""
@@ -50,10 +51,9 @@ def registered(records: Iterable[FeatureRecord]) -> Edit:
 def content_of(
     record: FeatureRecord,
     version: str,
+    judged: Judged | None = None,
     *,
-    bump: Bump | None = None,
     reason: str = "",
-    wanted: Wanted | None = None,
 ) -> FeatureVersion:
     """What a version of a feature without values is, for ever."""
     return FeatureVersion(
@@ -66,11 +66,9 @@ def content_of(
         serving_hash="",
         definition={**record.frame, "validation_rules": list(record.validation_rules)},
         inputs=record.upstream_features,
-        bump=bump,
-        reason=reason,
+        bump=judged.bump if judged is not None else None,
+        reason=judged.cause if judged is not None else reason,
         transformation=record.transformation,
-        changelog=wanted.changelog if wanted is not None else "",
-        breaking_changes=wanted.breaking_changes if wanted is not None else False,
     )
 
 
@@ -86,12 +84,12 @@ def edited(
         return None
     objects: list[FeatureRecord | FeatureVersion] = [after]
     current, versions, reason = entry.current, entry.versions, ""
-    bump = judged(before, after)
-    if bump is not None:
+    found = judged_code(before, after)
+    if found.bump is not None:
         is_draft = entry.status == "draft"
-        current = current if is_draft else next_version(versions, bump)
-        reason = "the draft's content changes" if is_draft else why(bump)
-        content = content_of(after, current, bump=None if is_draft else bump, reason=reason)
+        current = current if is_draft else next_version(versions, found.bump)
+        reason = "the draft's content changes" if is_draft else found.cause
+        content = content_of(after, current, None if is_draft else found, reason=reason)
         objects.append(content)
         versions = {**versions, current: no_home(content_key(content))}
     made = replace(
@@ -107,7 +105,7 @@ def edited(
         old_version=entry.current,
         new_version=current,
         dtype=after.data_type,
-        bump=bump if current != entry.current else None,
+        bump=found.bump if current != entry.current else None,
         reason=reason or f"only {', '.join(field.field for field in fields)}",
         fields=fields,
     )
@@ -125,12 +123,15 @@ def versioned(
 
     Its values, where there are any, are those of the present version.
     """
-    check_wanted(before.name, entry.versions, wanted, judged(before, after))
+    found = judged_code(before, after)
+    deserved = found.bump if found.is_certain else None
+    check_wanted(before.name, entry.versions, wanted, deserved, cause=found.cause)
     content = replace(
         current,
         version=wanted.version,
-        bump=None,
-        reason="asked for",
+        bump=deserved,
+        reason=found.cause or "asked for",
+        comparison=None,
         transformation=after.transformation,
         definition={**current.definition, "validation_rules": list(after.validation_rules)},
         changelog=wanted.changelog,
@@ -156,47 +157,13 @@ def versioned(
     return Edit({before.name: after_entry}, (change,), (after, content))
 
 
-def judged(before: FeatureRecord, after: FeatureRecord) -> Bump | None:
-    """What a change of code or rules deserves, as far as the texts tell."""
-    if not same_code(before.transformation, after.transformation):
-        return "major"
-    if before.transformation != after.transformation:
-        return "patch"
-    return judge(
-        data=False,
-        serving=False,
-        rules=before.validation_rules != after.validation_rules,
+def proposed(entry: FeatureEntry, before: FeatureRecord, after: FeatureRecord) -> Proposal:
+    """The version that another record deserves, where no values change by it."""
+    found = judged_code(before, after)
+    return Proposal(
+        feature=before.name,
+        current=entry.current,
+        version=next_version(entry.versions, found.bump or "patch"),
+        bump=found.bump,
+        reason=found.cause or UNCHANGED,
     )
-
-
-def why(bump: Bump) -> str:
-    return "its code changes" if bump == "major" else "the same code, other rules or spelling"
-
-
-def same_code(before: Transformation | None, after: Transformation | None) -> bool:
-    """Whether two transformations have equal syntax trees and parameters."""
-    if before is None or after is None:
-        return before is after
-    if (before.transformation_type, before.parameters) != (
-        after.transformation_type,
-        after.parameters,
-    ):
-        return False
-    return before.code == after.code or _tree(before) == _tree(after)
-
-
-def _tree(found: Transformation) -> str:
-    """A text that two codes of one meaning share; the code itself where it can't be parsed."""
-    if found.transformation_type == "sql":
-        from headwater.errors import ExpressionError
-        from headwater.expressions.parse import parse
-        from headwater.expressions.printing import canonical
-
-        try:
-            return canonical(parse(found.code, "transformation"))
-        except ExpressionError:
-            return found.code
-    try:
-        return ast.dump(ast.parse(found.code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return found.code

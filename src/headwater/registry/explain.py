@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from headwater.registry.changes import (
     ObjectChange,
     RevisionChange,
 )
+from headwater.registry.comparisons import Comparison, Example, details, figures
 from headwater.registry.plan import Plan
 
 _SIGNS = {
@@ -26,6 +28,7 @@ _SIGNS = {
     "kept": "=",
     "retired": "-",
 }
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORT = 12
 _WIDTH = 60
 
@@ -111,7 +114,42 @@ def _object_lines(change: ObjectChange) -> Iterable[str]:
 
 def _feature_lines(change: FeatureChange) -> Iterable[str]:
     yield f"{_SIGNS[change.action]} feature {change.name} {_versions(change)}"
+    if change.comparison is not None:
+        yield from (f"    {line}" for line in comparison_lines(change.comparison))
     yield from _detail_lines(change.fields, change.downstream)
+
+
+def comparison_lines(found: Comparison) -> Iterable[str]:
+    """How values differ, in a line, then some of those that do."""
+    if found.difference is None or found.sample is None:
+        yield figures(found)
+        return
+    more, sample = details(found.difference), found.sample
+    yield f"{figures(found)}{f' ({more})' if more else ''}"
+    yield (
+        f"  {sample.keys:,} {'key' if sample.keys == 1 else 'keys'} of "
+        f"{', '.join(sample.sources)}, {_moment(sample.first)} to {_moment(sample.last)}"
+    )
+    for example in found.difference.examples:
+        yield f"  {_example(example)}"
+
+
+def _example(example: Example) -> str:
+    key = ", ".join(f"{name}={_shown(value)}" for name, value in example.key.items())
+    place = f"{key} at {_moment(example.at)}" if key else _moment(example.at)
+    return f"{place}: {_shown(example.old)} -> {_shown(example.new)}"
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else _value(value)
+
+
+def _moment(at: int) -> str:
+    try:
+        text = (_EPOCH + timedelta(microseconds=at)).isoformat(sep=" ")
+    except OverflowError:  # years that Python has no dates for
+        return f"{at} us"
+    return text.replace("+00:00", "Z")
 
 
 def _versions(change: FeatureChange) -> str:

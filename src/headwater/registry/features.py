@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
 from headwater.registry.base import Base
 from headwater.registry.changes import Bump, Downstream, FeatureChange, FieldChange
-from headwater.registry.diff import DESCRIBES, field_changes, same_rules
+from headwater.registry.comparisons import Changed, Compare, figures
+from headwater.registry.diff import DESCRIBES, field_changes
 from headwater.registry.graph import Readers
 from headwater.registry.head import APPLIED, FeatureEntry, VersionEntry
+from headwater.registry.judging import Judged, is_unchanged, judged
 from headwater.registry.kinds import FeatureVersion, content_key
 from headwater.registry.records import (
     FeatureRecord,
@@ -22,7 +24,7 @@ from headwater.registry.records import (
     transformation_of,
     upstream_of,
 )
-from headwater.registry.versions import FIRST, Wanted, check_wanted, judge, next_version
+from headwater.registry.versions import FIRST, Wanted, check_wanted, next_version
 
 ObjectFields = Mapping[tuple[str, str], tuple[FieldChange, ...]]
 _VALUES = (
@@ -54,7 +56,8 @@ class FeaturePlanner:
     """Compares the wanted features of a project with those of its head.
 
     `fields` holds the field changes of the objects (entities, sources, views) that change,
-    `numbers` the versions that were asked for by number.
+    `numbers` the versions that were asked for by number. `compare` looks at the values of those
+    that are defined otherwise.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class FeaturePlanner:
         fields: ObjectFields,
         readers: Readers,
         numbers: Mapping[str, Wanted],
+        *,
+        compare: Compare | None = None,
     ) -> None:
         self._base = base
         self._fields = fields
@@ -77,6 +82,22 @@ class FeaturePlanner:
             for name, feature in desired.features().items()
             if name in base.versions and base.versions[name].serving_hash != feature.serving_hash
         }
+
+        self._compared = {} if compare is None else compare(desired, self._changed())
+
+    def _changed(self) -> list[Changed]:
+        """The features that have values and get others, of the type that they had."""
+        found = []
+        for view in self._desired.views.values():
+            for feature in view.features:
+                old = self._base.versions.get(feature.name)
+                if old is None or old.data_hash in ("", feature.data_hash):
+                    continue
+                if old.dtype == feature.dtype:
+                    entry = self._base.head.features[feature.name]
+                    home = entry.versions[entry.declared].home
+                    found.append(Changed(view, feature, entry.declared, *home))
+        return found
 
     def outcomes(self) -> dict[str, Outcome]:
         """Every feature of the head after the plan, by name."""
@@ -161,19 +182,20 @@ class FeaturePlanner:
         entry = self._base.head.features[feature.name]
         old = self._base.versions[feature.name]
         wanted = self._numbers.get(feature.name)
-        bump = _bump(old, feature)
+        found = judged(old, view, feature, self._compared.get(feature.name))
+        bump = found.bump
         fields = self._field_changes(entry, old, feature)
         returned = self._base.returned.get(feature.name)
         version = None
-        if returned is not None and _bump(returned, feature) is None:
+        if returned is not None and is_unchanged(returned, feature):
             after = replace(entry, held=None, versions=_moved(entry, entry.current, view.revision))
             bump, reason = None, f"its definition is again that of {entry.current}"
         elif bump is None and wanted is None:
-            reason = self._reason(view, feature, bump, fields)
+            reason = self._reason(view, feature, found, fields)
             after = replace(entry, versions=_moved(entry, entry.declared, view.revision))
         else:
-            reason = self._reason(view, feature, bump, fields)
-            after, version = self._raised(view, feature, entry, (bump, reason), wanted)
+            reason = self._reason(view, feature, found, fields)
+            after, version = self._raised(view, feature, entry, (found, reason), wanted)
         back = entry.status == "archived"
         record = record_of(view, feature)
         if after.held is not None and returned is not None:
@@ -201,6 +223,7 @@ class FeaturePlanner:
             reason=f"comes back; {reason}" if back else reason,
             fields=fields,
             downstream=self._readers.of_features([feature.name]) if bump else Downstream(),
+            comparison=found.comparison if version is not None else None,
         )
         return Outcome(after, change, version, record)
 
@@ -209,17 +232,20 @@ class FeaturePlanner:
         view: AnalyzedView,
         feature: AnalyzedFeature,
         entry: FeatureEntry,
-        cause: tuple[Bump | None, str],
+        cause: tuple[Judged, str],
         wanted: Wanted | None,
     ) -> tuple[FeatureEntry, FeatureVersion]:
         """A feature with one version more: of the next number, or of the one that is wanted."""
-        bump, reason = cause
+        found, reason = cause
         if wanted is not None:
-            check_wanted(feature.name, entry.versions, wanted, bump)
+            check_wanted(
+                feature.name, entry.versions, wanted, found.bump, cause=found.cause or reason
+            )
             current = wanted.version
         else:
-            current = next_version(entry.versions, bump or "patch")
-        version = _version(view, feature, current, bump, reason)
+            current = next_version(entry.versions, found.bump or "patch")
+        version = _version(view, feature, current, found.bump, reason)
+        version = replace(version, comparison=found.comparison)
         if wanted is not None:
             version = replace(
                 version, changelog=wanted.changelog, breaking_changes=wanted.breaking_changes
@@ -257,13 +283,18 @@ class FeaturePlanner:
         self,
         view: AnalyzedView,
         feature: AnalyzedFeature,
-        bump: Bump | None,
+        found: Judged,
         fields: tuple[FieldChange, ...],
     ) -> str:
+        bump, compared = found.bump, found.comparison
         names = [change.field for change in fields]
-        if bump == "major":
+        if bump == "major" or compared is not None:
             causes = "; ".join(self._value_causes(view, feature, names))
-            return f"its values change: {causes or 'its canonical definition'}"
+            causes = causes or "its canonical definition"
+            if compared is None or bump == "major":
+                return f"its values change: {causes}"
+            also = f"; served otherwise: {self._serving_causes(view, names)}"
+            return f"{figures(compared)}: {causes}{also if bump == 'minor' else ''}"
         if bump == "minor":
             return f"the same values, served otherwise: {self._serving_causes(view, names)}"
         if bump == "patch":
@@ -325,15 +356,6 @@ def _version(
 
 def _article(status: str) -> str:
     return "a draft" if status == "draft" else f"{status} in the catalogue alone"
-
-
-def _bump(old: FeatureVersion, feature: AnalyzedFeature) -> Bump | None:
-    """What the step from a version to a definition deserves; None where they say the same."""
-    return judge(
-        data=old.data_hash != feature.data_hash,
-        serving=old.serving_hash != feature.serving_hash,
-        rules=not same_rules(old.definition, feature.feature.to_dict()),
-    )
 
 
 def _moved(entry: FeatureEntry, version: str, revision: str) -> dict[str, VersionEntry]:

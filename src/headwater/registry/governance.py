@@ -23,11 +23,12 @@ from headwater.errors import (
     PreconditionError,
     RefusedError,
 )
-from headwater.registry import entries
+from headwater.registry import entries, judging
 from headwater.registry.apply import apply_plan, stamped
 from headwater.registry.changes import ObjectChange
 from headwater.registry.edits import Edit, edited_head
 from headwater.registry.head import FeatureEntry, Head, Status, VersionEntry
+from headwater.registry.judging import Proposal
 from headwater.registry.kinds import Commit, FeatureVersion, now_us, unpack
 from headwater.registry.lineage import FeatureGraph, Lineage
 from headwater.registry.listed import ListedQuery, listed
@@ -236,9 +237,7 @@ class Governance:
         """
 
         def step(head: Head) -> Edit | Plan:
-            entry = _expected(head, name, expected)
-            if entry.status in _CLOSED:
-                raise RefusedError(f"feature '{name}': it is {entry.status}; no version is added")
+            entry = _open_entry(head, name, expected)
             before = self._record(entry)
             after = replace(before, **snapshot)
             if entry.view and after != before:
@@ -248,6 +247,16 @@ class Governance:
 
         self._commit(step, author)
         return self.version(name, self.get(name).entry.current)
+
+    def propose(self, name: str, snapshot: Mapping[str, Any], *, author: str) -> Proposal:
+        """The version that `create_version` would make of a snapshot, and why; nothing is made."""
+        head = self._head()
+        entry = _open_entry(head, name, None)
+        before = self._record(entry)
+        after = replace(before, **snapshot)
+        if entry.view and after != before:
+            return judging.proposed(name, entry, self._planner.edition(head, after, author))
+        return entries.proposed(entry, before, after)
 
     def rollback(
         self, name: str, target: str, *, author: str, expected: str | None = None
@@ -405,6 +414,14 @@ def _expected(head: Head, name: str, expected: str | None) -> FeatureEntry:
             f"feature '{name}': it has changed since; read it again (its tag is now "
             f"'{entry.touched}', not '{expected}')"
         )
+    return entry
+
+
+def _open_entry(head: Head, name: str, expected: str | None) -> FeatureEntry:
+    """The entry of a feature that may get versions."""
+    entry = _expected(head, name, expected)
+    if entry.status in _CLOSED:
+        raise RefusedError(f"feature '{name}': it is {entry.status}; no version is added")
     return entry
 
 

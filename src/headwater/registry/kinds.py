@@ -21,6 +21,7 @@ from headwater.definitions.source import Source
 from headwater.definitions.view import FeatureView
 from headwater.errors import HeadwaterError, StoreError
 from headwater.registry.changes import Bump, FeatureChange, ObjectChange, RevisionChange
+from headwater.registry.comparisons import Comparison
 from headwater.registry.records import FeatureRecord, Transformation
 
 RunStatus = Literal["running", "done", "failed"]
@@ -33,7 +34,8 @@ class FeatureVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     `definition` holds the fields of the Feature as declared, `ttl` (microseconds) that of its
     view; `columns` and `inputs` are the source's columns and the features that it reads. A
     version of which no values are computed has neither view nor hashes. `breaking_changes` says
-    whether there are any, or lists them.
+    whether there are any, or lists them. `comparison` tells how its values differ from those of
+    the version before it, where the two are defined otherwise.
     """
 
     name: str
@@ -52,6 +54,7 @@ class FeatureVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     transformation: Transformation | None = None
     changelog: str = ""
     breaking_changes: bool | tuple[str, ...] = False
+    comparison: Comparison | None = None
 
     @property
     def rules(self) -> list[dict[str, Any]]:

@@ -131,7 +131,7 @@ def revision_changes(
 def _what_changed(changes: Iterable[FeatureChange]) -> str:
     parts: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
     for change in changes:
-        if change.action != "changed" or change.bump == "major":
+        if change.action != "changed" or change.bump == "major" or change.comparison:
             parts[change.action].append(change.name)
     said = [f"{action} {_named(names)}" for action, names in parts.items() if names]
     return "; ".join(said) or "its definition changed"

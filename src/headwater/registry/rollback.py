@@ -45,7 +45,9 @@ def rolled_back(
         )
     name = rollback_name(target, entry.versions)
     reason = f"{entry.current} rolled back to {target}"
-    made = replace(content, version=name, bump=None, reason=reason, changelog=reason)
+    made = replace(
+        content, version=name, bump=None, reason=reason, changelog=reason, comparison=None
+    )
     after = restored(record, content)
     home = entry.versions[target]
     versions = {

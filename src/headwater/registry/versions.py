@@ -66,12 +66,19 @@ def next_version(existing: Iterable[str], bump: Bump) -> str:
     numbers = [parse_version(text) for text in existing if not is_rollback(text)]
     if not numbers:
         return FIRST
-    last = max(numbers)
+    return str(_raised(max(numbers), bump))
+
+
+def _raised(last: Version, bump: Bump) -> Version:
+    """The next release after a version; a pre-release of one that goes as far leads to it."""
+    major, minor, patch = last[:3]
     if bump == "major":
-        return str(Version(last.major + 1, 0, 0))
+        is_announced = not (last.is_release or minor or patch)
+        return Version(major if is_announced else major + 1, 0, 0)
     if bump == "minor":
-        return str(Version(last.major, last.minor + 1, 0))
-    return str(Version(last.major, last.minor, last.patch + (1 if last.is_release else 0)))
+        is_announced = not (last.is_release or patch)
+        return Version(major, minor if is_announced else minor + 1, 0)
+    return Version(major, minor, patch + 1 if last.is_release else patch)
 
 
 def sort_versions(versions: Mapping[str, VersionEntry]) -> list[str]:
@@ -105,11 +112,17 @@ class Wanted(NamedTuple):
 
 
 def check_wanted(
-    name: str, existing: Mapping[str, VersionEntry], wanted: Wanted, deserved: Bump | None
+    name: str,
+    existing: Mapping[str, VersionEntry],
+    wanted: Wanted,
+    deserved: Bump | None,
+    *,
+    cause: str = "",
 ) -> None:
     """Raise RefusedError where the number is taken, not above all others, or too small.
 
-    What is taken or lower is refused even when forced.
+    `cause` tells why the change deserves what it does; where nobody can tell, any number above is
+    big enough. What is taken or lower is refused even when forced.
     """
     label = f"feature '{name}': field 'version': '{wanted.version}'"
     given = parse_version(wanted.version)
@@ -119,22 +132,14 @@ def check_wanted(
     if given <= last:
         raise RefusedError(f"{label} is not above {last}; the next are {_proposals(existing)}")
     bump = "major" if wanted.breaking_changes else deserved
-    if bump is None or wanted.force or _reaches(last, given, bump):
+    if bump is None or wanted.force or given[:3] >= _raised(last, bump)[:3]:
         return
-    cause = "breaking changes deserve" if wanted.breaking_changes else "this change deserves"
+    what = "breaking changes deserve" if wanted.breaking_changes else "this change deserves"
+    why = f"; {cause}" if cause and not wanted.breaking_changes else ""
     raise RefusedError(
-        f"{label} is too small: {cause} {next_version(existing, bump)} or more "
+        f"{label} is too small: {what} {next_version(existing, bump)} or more{why} "
         "(force it where you know better)"
     )
-
-
-def _reaches(last: Version, given: Version, bump: Bump) -> bool:
-    """Whether a number that is above the last one goes up as far as a change deserves."""
-    if bump == "major":
-        return given.major > last.major
-    if bump == "minor":
-        return (given.major, given.minor) > (last.major, last.minor)
-    return True
 
 
 def _proposals(existing: Iterable[str]) -> str:

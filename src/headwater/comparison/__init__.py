@@ -1,0 +1,1 @@
+"""Compares the values of two versions of features, on a sample of their sources' rows."""
