@@ -62,17 +62,28 @@ told again, and so is what is not, in the hope that it is some day."""
 
 
 class Tally:
-    """Requests for one list of features by one model that wait to be added up."""
+    """Requests for one list of features by one model: the rows of each that waits to be counted.
 
-    __slots__ = ("features", "last", "model", "requests", "rows", "service")
+    Nobody takes a lock to add one. So that none is overlooked, whoever adds looks behind that
+    whether the tally waits, and who counts says before that it doesn't any more.
+    """
+
+    __slots__ = ("features", "last", "model", "rows", "service", "waits")
 
     def __init__(self, plan: Plan, model: str) -> None:
         self.features = {(output.feature, output.version) for output in plan.outputs}
         self.service = plan.service
         self.model = model
-        self.requests = 0
-        self.rows = 0
+        self.rows: list[int] = []
+        self.waits = False
         self.last = 0
+
+    def take(self) -> tuple[int, int]:
+        """How many requests have waited, and their rows; they don't any more."""
+        self.waits = False
+        taken = self.rows[:]
+        del self.rows[: len(taken)]
+        return len(taken), sum(taken)
 
 
 class _Key(NamedTuple):
@@ -120,7 +131,7 @@ class UsageCounter:
         self._interval = interval
         self._patience = patience
         self._limit = limit
-        self._draw = draw
+        self._draw = None if sample >= 1.0 else draw
         self._begin()
         if hasattr(os, "register_at_fork"):
             mine = weakref.ref(self)
@@ -129,7 +140,7 @@ class UsageCounter:
     def _begin(self) -> None:
         """Count from nothing, under a name that no other process has."""
         for tally in self._waiting:
-            tally.requests = tally.rows = 0
+            tally.take()
         self._writer = secrets.token_hex(8)
         self._lock = threading.Lock()
         self._delivering = threading.Lock()
@@ -143,17 +154,15 @@ class UsageCounter:
 
     def add(self, plan: Plan, rows: int, now: int, model: bytes | None = None) -> None:
         """Count a request for `rows` rows at `now` (microseconds), by a model that it names."""
-        if self._sample < 1.0 and self._draw() >= self._sample:
+        if self._draw is not None and self._draw() >= self._sample:
             return
         tally = plan.uses.get(model)
         if tally is None:
             tally = self._tally(plan, model)
-        with self._lock:
-            if not tally.requests:
-                self._wait(tally)
-            tally.requests += 1
-            tally.rows += rows
-            tally.last = now
+        tally.rows.append(rows)
+        tally.last = now
+        if not tally.waits:
+            self._wait(tally)
 
     def flush(self) -> bool:
         """Deliver what was counted; False where some of it has to wait."""
@@ -188,11 +197,13 @@ class UsageCounter:
         return plan.uses.setdefault(model, tally) if len(plan.uses) < _MODELS else tally
 
     def _wait(self, tally: Tally) -> None:
-        """Have a tally taken with the next delivery; called with the lock."""
-        self._waiting.append(tally)
-        if self._thread is None and not self._stop.is_set():
-            self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
-            self._thread.start()
+        """Have a tally taken with the next delivery; twice does no harm."""
+        tally.waits = True
+        with self._lock:
+            self._waiting.append(tally)
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
+                self._thread.start()
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):
@@ -205,15 +216,15 @@ class UsageCounter:
         """Add up what has come since the last time."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
-            taken = [(tally, tally.requests, tally.rows, tally.last) for tally in waiting]
-            for tally in waiting:
-                tally.requests = tally.rows = 0
-        for tally, requests, rows, last in taken:
+        for tally in waiting:
+            requests, rows = tally.take()
+            if not requests:
+                continue
             # never back: what was told of an earlier day may be forgotten
-            self._day = max(self._day, last // _DAY)
+            self._day = max(self._day, tally.last // _DAY)
             for feature, version in tally.features:
                 key = _Key(feature, version, tally.service, tally.model, self._day)
-                self._count(key, requests, rows, last)
+                self._count(key, requests, rows, tally.last)
 
     def _count(self, key: _Key, requests: int, rows: int, last: int) -> None:
         found = self._sums.get(key)
