@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headwater.definitions.source import Source
     from headwater.definitions.view import FeatureView
     from headwater.errors import HeadwaterError
+    from headwater.splits import RandomSplit, TimeSplit
     from headwater.store import FeatureStore
 
 __version__ = "0.1.0"
@@ -32,9 +33,11 @@ __all__ = [
     "FeatureView",
     "HeadwaterError",
     "NotNull",
+    "RandomSplit",
     "Range",
     "Regex",
     "Source",
+    "TimeSplit",
     "ValidationRule",
     "__version__",
     "feature_function",
@@ -50,9 +53,11 @@ _HOMES = {
     "FeatureView": "definitions.view",
     "HeadwaterError": "errors",
     "NotNull": "definitions.rules",
+    "RandomSplit": "splits",
     "Range": "definitions.rules",
     "Regex": "definitions.rules",
     "Source": "definitions.source",
+    "TimeSplit": "splits",
     "ValidationRule": "definitions.rules",
     "feature_function": "definitions.functions",
 }

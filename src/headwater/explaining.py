@@ -13,11 +13,9 @@ from headwater.compute.describe import feature_line
 from headwater.compute.provenance import Provenance, rows_behind
 from headwater.compute.reading import Reader, visible
 from headwater.compute.told import STATUSES, Told
-from headwater.definitions.service import parse_ref
 from headwater.definitions.types import to_arrow
 from headwater.errors import RequestError, near_miss
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedView
-from headwater.registry.state import resolve
 from headwater.serving.keys import check_column
 
 if TYPE_CHECKING:
@@ -78,9 +76,8 @@ def explain(
     keys = {name: columns[name] for name in view.join_keys}
     with store.engine.traced() as statements:
         reader.read(view, [feature.name], keys, np.array([at]))
-    version = resolve(store.applied_head(), parse_ref(reference)).version
     found = _Explainer(reader, keys, rows).of(view, feature, at)
-    return replace(found, version=version, sql=tuple(statements))
+    return replace(found, version=request.version, sql=tuple(statements))
 
 
 def _typed(

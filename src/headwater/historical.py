@@ -184,7 +184,8 @@ def _request(store: FeatureStore, head: Head, ref: FeatureRef, found: Resolved) 
             f"feature reference '{ref}': field 'join_keys': '{unknown[0]}' is no join key of "
             f"view '{view.name}'{near_miss(unknown[0], view.join_keys)}"
         )
-    return Request(project, found.view, found.column, ref.output, dict(ref.join_keys))
+    join_keys = dict(ref.join_keys)
+    return Request(project, found.view, found.column, ref.output, join_keys, found.version)
 
 
 def _version_project(store: FeatureStore, head: Head, found: Resolved) -> AnalyzedProject:

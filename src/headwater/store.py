@@ -38,9 +38,12 @@ from headwater.registry.versions import Wanted
 
 if TYPE_CHECKING:
     from headwater.compute.engines.duckdb import DuckDBEngine
+    from headwater.compute.leakage import FeatureLeakage
     from headwater.compute.progress import OnProgress
+    from headwater.datasets import Reproduction, TrainingDataset
     from headwater.lineage.events import Events
     from headwater.lineage.project import Lineages, ProjectLineage
+    from headwater.offline.datasets import DatasetFolder
     from headwater.offline.duckdb_names import DuckDBNames
     from headwater.offline.quarantine import Quarantine
     from headwater.offline.tables import OfflineTables
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from headwater.registry.store import Registry
     from headwater.serving.reader import EntityRows, OnlineReader
     from headwater.serving.response import OnlineResponse
+    from headwater.splits import Split
 
 Reports = list["RunReport"]
 Garbages = list["Garbage"]
@@ -179,6 +183,12 @@ class FeatureStore:
         from headwater.offline.quarantine import Quarantine
 
         return Quarantine(self.settings.offline.path, self.project)
+
+    @cached_property
+    def datasets(self) -> DatasetFolder:
+        from headwater.offline.datasets import DatasetFolder
+
+        return DatasetFolder(self.settings.offline.path, self.project)
 
     @cached_property
     def _online_reader(self) -> OnlineReader:
@@ -378,6 +388,57 @@ class FeatureStore:
         wanted = asked(self, features)
         taken = training_recorder(self, wanted)
         return HistoricalJob(self.engine, spine, wanted.requests, options, taken)
+
+    def create_dataset(
+        self,
+        name: str,
+        spine: Any,
+        features: Features,
+        *,
+        split: Split | None = None,
+        label: str | None = None,
+        timestamp: str = "event_timestamp",
+        knowledge: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> TrainingDataset:
+        """Compute a training set and keep it, as the next version of a dataset, with all that it
+        was computed from pinned. `split` is a RandomSplit or a TimeSplit, `label` a column of the
+        spine.
+        """
+        from headwater.datasets import create_dataset
+
+        options = Options(timestamp, knowledge, on_progress)
+        return create_dataset(
+            self, name, spine, features, split=split, label=label, options=options
+        )
+
+    def dataset(self, reference: str) -> TrainingDataset:
+        """The latest version of a dataset, or `name@3`."""
+        from headwater.datasets import TrainingDataset
+
+        return TrainingDataset(self.datasets, self.datasets.find(reference))
+
+    def reproduce_dataset(self, reference: str) -> Reproduction:
+        """Compute a dataset again and compare it with what is kept."""
+        from headwater.datasets import reproduce
+
+        return reproduce(self, reference)
+
+    def leakage_report(
+        self,
+        spine: Any,
+        features: Features,
+        *,
+        label: str | None = None,
+        timestamp: str = "event_timestamp",
+        knowledge: bool = True,
+    ) -> Sequence[FeatureLeakage]:
+        """Which features know the future of a spine's rows, or tell its label almost alone."""
+        from headwater.compute.leakage import leakage_report
+
+        job = self.get_historical_features(spine, features)
+        options = Options(timestamp, knowledge)
+        return leakage_report(self.engine, spine, job.requests, options, label=label)
 
     # --- serving ----------------------------------------------------------------------------
 

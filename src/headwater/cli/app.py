@@ -12,6 +12,7 @@ import typer
 from headwater.cli import (
     changes,
     collect,
+    dataset,
     explain,
     govern,
     history,
@@ -56,6 +57,7 @@ for module in (
 ):
     for name, command in module.COMMANDS.items():
         app.command(name)(command)
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(registry.app, name="registry")
 
 

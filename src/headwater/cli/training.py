@@ -64,7 +64,7 @@ def training_set(
         else:
             emit(said)
         return
-    rows, target = _spine(spine), _target(out, force=force)
+    rows, target = spine_of(spine), _target(out, force=force)
     began = time.monotonic()
     store = session(context).store()
     with stoppable("nothing was written"), progress() as listener:
@@ -100,7 +100,7 @@ def _target(out: Path | None, *, force: bool) -> Path:
     return out
 
 
-def _spine(text: str | None) -> str:
+def spine_of(text: str | None) -> str:
     """What the store takes: a Parquet file by its full path, or a SQL query."""
     if text is None:
         raise typer.BadParameter("give the rows with --spine")

@@ -21,7 +21,8 @@ from headwater.expressions.analyzed import AnalyzedProject
 class Request:
     """One requested feature: where it is, what its output is called, how the spine calls keys.
 
-    Features of different versions may come from differently analysed projects.
+    Features of different versions may come from differently analysed projects. `version` is the
+    registry's number, where there is one.
     """
 
     project: AnalyzedProject
@@ -29,6 +30,7 @@ class Request:
     feature: str
     output: str
     join_keys: Mapping[str, str] = field(default_factory=dict)
+    version: str | None = None
 
     @property
     def given_types(self) -> dict[str, str]:

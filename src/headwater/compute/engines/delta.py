@@ -28,10 +28,13 @@ class DeltaFiles:
     partitions: Mapping[str, str] = field(default_factory=dict)
 
 
-def open_delta(source: Source, path: Path) -> DeltaTable:
-    """The table at a path. Raises SourceError where there is none, or what DuckDB can't read."""
+def open_delta(source: Source, path: Path, version: int | None = None) -> DeltaTable:
+    """The table at a path, as it is or as it was at a version.
+
+    Raises SourceError where there is none, or what DuckDB can't read.
+    """
     try:
-        table = DeltaTable(str(path))
+        table = DeltaTable(str(path), version=version)
     except DeltaError as error:
         first = str(error).partition("\n")[0]
         raise SourceError(

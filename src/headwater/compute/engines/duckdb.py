@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -111,6 +111,7 @@ class DuckDBEngine:
         self._connection = duckdb.connect(":memory:")
         self._lock = threading.Lock()
         self._staged: dict[str, str] = {}
+        self._versions: Mapping[str, Sequence[int]] = {}
         self._trace = threading.local()
         settings = {
             "TimeZone": "UTC",
@@ -269,10 +270,24 @@ class DuckDBEngine:
         tables = self._delta_tables(source)
         return ",".join(f"{table.metadata().id} v{table.version()}" for table in tables)
 
+    def table_versions(self, source: Source) -> tuple[int, ...]:
+        """The versions at which the Delta tables of a source stand, in the order of its paths."""
+        return tuple(table.version() for table in self._delta_tables(source))
+
+    def at_versions(self, versions: Mapping[str, Sequence[int]]) -> DuckDBEngine:
+        """This engine, reading the Delta tables of some sources as they were at versions."""
+        found = copy.copy(self)
+        found._versions = versions  # noqa: SLF001
+        return found
+
     def _delta_tables(self, source: Source) -> list[DeltaTable]:
         from headwater.compute.engines.delta import open_delta
 
-        return [open_delta(source, self.resolve(path)) for path in source.paths]
+        pinned = self._versions.get(source.name) or (None,) * len(source.paths)
+        return [
+            open_delta(source, self.resolve(path), version)
+            for path, version in zip(source.paths, pinned, strict=True)
+        ]
 
     def paths(self, source: Source) -> list[Path]:
         """The files that the source's paths and globs name, sorted. Raises SourceError for none."""
