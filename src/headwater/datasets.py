@@ -156,10 +156,17 @@ def create_dataset(
     for part, rows in parts.items():
         if rows.size == 0:
             raise SpineError(f"dataset '{name}': the split leaves part '{part}' without rows")
-    requests = store.get_historical_features(given.table, features).requests
+    job = store.get_historical_features(
+        given.table,
+        features,
+        timestamp=options.timestamp,
+        knowledge=options.knowledge,
+        on_progress=options.on_progress,
+    )
+    requests = job.requests
     # before and after the work: what was read belongs to both or to neither
     sources = _sources(store.engine, requests)
-    table = compute_historical(store.engine, given.table, requests, options)
+    table = job.to_arrow()
     if _sources(store.engine, requests) != sources:
         raise SpineError(f"dataset '{name}': a source has changed while it was read; try again")
     manifest = Manifest(

@@ -8,9 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headwater.compute.function_check import check_functions
+from headwater.admission import check_project
 from headwater.compute.historical import Options
-from headwater.compute.trial import try_expressions
 from headwater.config import Settings, for_model, load_settings
 from headwater.definitions.collection import Definitions, collect, implicit
 from headwater.definitions.instants import as_micros
@@ -19,10 +18,7 @@ from headwater.errors import DefinitionError, NotFoundError
 from headwater.expressions.analysis import analyze
 from headwater.expressions.analyzed import AnalyzedProject
 from headwater.historical import Features, HistoricalJob, asked
-from headwater.offline.duckdb_names import check_duckdb_names, named_features
-from headwater.offline.layout import offline_schema
-from headwater.pipeline.backfill import no_history
-from headwater.quality.conditions import check_rules
+from headwater.offline.duckdb_names import named_features
 from headwater.recording import training_recorder
 from headwater.registry.apply import Applied, apply_plan
 from headwater.registry.build import build_plan
@@ -243,29 +239,11 @@ class FeatureStore:
         from headwater.comparison.comparer import Comparer
 
         analyzed = analyze(given, self.engine.schema)
-        self._check(analyzed, head)
+        check_project(self.engine, analyzed, head)
         compare = Comparer(self.engine, self.project_of, self.settings.registry.compare_rows)
         return build_plan(
             self.registry, self.project, analyzed, head=head, numbers=numbers, compare=compare
         )
-
-    def _check(self, analyzed: AnalyzedProject, head: Head) -> None:
-        """What the analysis can't see: rules, names in DuckDB, functions tried on a sample."""
-        check_duckdb_names(feature.feature for feature in analyzed.features().values())
-        for view in analyzed.views.values():
-            for feature in view.features:
-                check_rules(feature.feature, feature.dtype)
-            offline_schema(view)
-            reason = no_history(view)
-            named = [item.name for item in named_features(view)]
-            if named and reason is not None:
-                raise DefinitionError(
-                    f"feature view '{view.name}': '{named[0]}' can't be filled, since the view "
-                    f"{reason}"
-                )
-            if view.revision not in head.revisions:
-                check_functions(self.engine, view)
-                try_expressions(self.engine, view)
 
     def apply(self, plan: Plan | Iterable[Any] | Definitions, *, prune: bool = False) -> Applied:
         """Execute a plan, or plan objects and execute that.
@@ -436,9 +414,8 @@ class FeatureStore:
         """Which features know the future of a spine's rows, or tell its label almost alone."""
         from headwater.compute.leakage import leakage_report
 
-        job = self.get_historical_features(spine, features)
-        options = Options(timestamp, knowledge)
-        return leakage_report(self.engine, spine, job.requests, options, label=label)
+        requests, options = asked(self, features).requests, Options(timestamp, knowledge)
+        return leakage_report(self.engine, spine, requests, options, label=label)
 
     # --- serving ----------------------------------------------------------------------------
 
