@@ -9,6 +9,7 @@ from headwater.definitions.service import FeatureService
 from headwater.definitions.ticks import DAY
 from headwater.pipeline.collection import Collector, Garbage
 from headwater.registry.head import Head
+from headwater.registry.pins import services_of
 
 if TYPE_CHECKING:
     from headwater.store import FeatureStore
@@ -32,8 +33,7 @@ def collect_garbage(store: FeatureStore) -> list[Garbage]:
 
 def _collector(store: FeatureStore) -> Collector:
     def services(head: Head) -> Iterable[FeatureService]:
-        keys = head.services.values()
-        return store.registry.get_many(store.project, FeatureService, keys).values()
+        return services_of(store.registry, store.project, head).values()
 
     return Collector(
         project=store.project,

@@ -321,14 +321,6 @@ class FeatureStore:
             )
         return found
 
-    def pinned_services(self, feature: str, version: str) -> list[str]:
-        """The services that go on reading one version of a feature, whatever is current."""
-        return [
-            name
-            for name, service in self.analyzed().services.items()
-            if any(ref.feature == feature and ref.version == version for ref in service.features)
-        ]
-
     # --- looking around ---------------------------------------------------------------------
 
     def list(self, kind: str) -> list[dict[str, Any]]:

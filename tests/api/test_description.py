@@ -40,6 +40,8 @@ ROUTES = {
     "rankUsage": "GET /usage",
     "getFeatureUses": "GET /usage/{feature_name}",
     "keepUsageCounts": "PUT /usage/counts/{writer}",
+    "getPinnedServices": "GET /features/{feature_name}/versions/{version}/services",
+    "repinServices": "POST /features/{feature_name}/versions/{version}/repin",
 }
 
 

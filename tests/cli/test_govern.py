@@ -1,6 +1,7 @@
 """rollback on the project that `init` makes."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -59,3 +60,24 @@ def test_mistakes_of_a_rollback(headwater, served):
         result = headwater("rollback", *arguments)
         assert (result.code, result.out) == (1, "")
         assert message in result.err
+
+
+def test_services_that_are_pinned_are_told_and_moved(headwater, changing):
+    edit(changing, *EDIT)
+    edit(changing, '["orders_7d", "basket_30d"', '["orders_7d@2.0.0", "basket_30d"')
+    assert headwater("apply").code == headwater("materialize").code == 0
+    said = headwater("rollback", "orders_7d", "1.0.0").err
+    name = json.loads(headwater("list", "services", "--json").out)[0]["name"]
+    assert f"pinned to 2.0.0, not changed: {name}; " in said
+    command = re.search(r"'headwater (repin [^']*)' moves them", said)[1].split()
+    moved = headwater(*command)
+    assert (moved.code, moved.out) == (0, "")
+    assert moved.err == f"re-pinned: {name}: orders_7d 2.0.0 -> 1.0.0\n"
+    assert "no service is pinned to orders_7d@2.0.0" in headwater(*command).err
+    plan = headwater("plan")
+    assert "would read orders_7d@2.0.0, which was rolled back at" in plan.out
+    found = json.loads(
+        headwater("repin", "orders_7d", "1.0", "2.0", "--service", name, "--json").out
+    )
+    assert found == {"feature": "orders_7d", "from": "1.0.0", "to": "2.0.0", "services": [name]}
+    assert headwater("repin", "orders_7d", "1.0.0", "2.0.0", "-s", "x").code == 1

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from headwater import __version__
-from headwater.api import audit, lineage, proposals, routes, usage, validate
+from headwater.api import audit, lineage, pins, proposals, routes, usage, validate
 from headwater.api.problems import handle_errors
 from headwater.api.routes import Services
 
@@ -27,6 +27,7 @@ ROUTERS = (
     usage.router,
     validate.router,
     proposals.router,
+    pins.router,
 )
 
 

@@ -43,7 +43,7 @@ class FeatureStoreService:
 
     def __init__(self, store: FeatureStore) -> None:
         self.store = store
-        self._governance = store.governance
+        self.governance = store.governance
         self.registry = store.registry
         self.counts = Keeper(store.registry, store.project)
         self.project = store.project
@@ -58,7 +58,7 @@ class FeatureStoreService:
 
     async def get_feature(self, feature_name: str) -> schemas.FeatureResponse:
         """All that is known of a feature."""
-        return await self._answer(self._governance.get, feature_name)
+        return await self._answer(self.governance.get, feature_name)
 
     async def list_features(
         self,
@@ -96,7 +96,7 @@ class FeatureStoreService:
         """Change a feature; other code or rules change a draft, else make the next version."""
         changes = convert.changes_of(update)
         return await self._answer(
-            self._governance.update, feature_name, changes, author=author, expected=expected
+            self.governance.update, feature_name, changes, author=author, expected=expected
         )
 
     async def delete_feature(
@@ -115,7 +115,7 @@ class FeatureStoreService:
         self, feature_name: str, *, author: str = _AUTHOR, expected: str | None = None
     ) -> schemas.FeatureResponse:
         """Deprecate an active feature on which nothing depends."""
-        state = await _run(self._governance.get, feature_name)
+        state = await _run(self.governance.get, feature_name)
         if state.entry.status == "draft" and expected in (None, state.tag):
             raise RefusedError(
                 f"feature '{feature_name}': field 'status': it is draft, and only what was active "
@@ -136,7 +136,7 @@ class FeatureStoreService:
     ) -> schemas.FeatureVersionResponse:
         """Make a version by number and let it be the current one."""
         made = await _run(
-            self._governance.create_version,
+            self.governance.create_version,
             feature_name,
             convert.wanted_of(version, force=force),
             convert.snapshot_of(version),
@@ -147,13 +147,13 @@ class FeatureStoreService:
 
     async def get_feature_versions(self, feature_name: str) -> schemas.FeatureVersionListResponse:
         """Every version of a feature, newest first."""
-        found = await _run(self._governance.versions, feature_name)
+        found = await _run(self.governance.versions, feature_name)
         versions = [convert.version_response(self.project, state) for state in found]
         return schemas.FeatureVersionListResponse(versions=versions, total=len(versions))
 
     async def get_version(self, feature_name: str, version: str) -> schemas.FeatureVersionResponse:
         """One version of a feature; `1.0` means 1.0.0."""
-        found = await _run(self._governance.version, feature_name, version)
+        found = await _run(self.governance.version, feature_name, version)
         return convert.version_response(self.project, found)
 
     async def rollback_version(
@@ -166,7 +166,7 @@ class FeatureStoreService:
     ) -> schemas.FeatureVersionResponse:
         """Go back to an earlier version, by a new one that has its code, rules and values."""
         made = await _run(
-            self._governance.rollback,
+            self.governance.rollback,
             feature_name,
             target_version,
             author=author,
@@ -186,8 +186,8 @@ class FeatureStoreService:
         self, feature_name: str, *, recursive: bool = False
     ) -> schemas.FeatureLineageResponse:
         """What a feature depends on and what depends on it: the next ones, or all."""
-        found = await _run(self._governance.lineage, feature_name, depth=None if recursive else 1)
-        state = await _run(self._governance.get, feature_name)
+        found = await _run(self.governance.lineage, feature_name, depth=None if recursive else 1)
+        state = await _run(self.governance.get, feature_name)
         return convert.lineage_response(state.entry.current, found)
 
     async def record_feature_usage(
@@ -214,16 +214,16 @@ class FeatureStoreService:
         record = convert.record_of(feature)
         given = convert.definitions_of(feature)
         planned = partial(bring, self.store, given) if given else None
-        return self._governance.create(record, author=author, bring=planned)
+        return self.governance.create(record, author=author, bring=planned)
 
     def _list(self, query: ListedQuery, text: str | None) -> schemas.FeatureListResponse:
-        states, total = self._governance.find(query, text)
+        states, total = self.governance.find(query, text)
         return schemas.FeatureListResponse(features=self._features(states), total=total)
 
     def _validate(self, name: str, values: Sequence[Any]) -> schemas.FeatureValidationResult:
         from headwater.quality.values import check_values
 
-        record = self._governance.get(name).record
+        record = self.governance.get(name).record
         rules = [ValidationRule.from_dict(rule) for rule in record.validation_rules]
         found = check_values(name, record.data_type, rules, values)
         return schemas.FeatureValidationResult(
@@ -242,7 +242,7 @@ class FeatureStoreService:
         self, status: Status, name: str, author: str, expected: str | None
     ) -> schemas.FeatureResponse:
         return await self._answer(
-            self._governance.set_status, name, status, author=author, expected=expected
+            self.governance.set_status, name, status, author=author, expected=expected
         )
 
     async def _answer(

@@ -1,4 +1,4 @@
-"""rollback: going back to an earlier version of a feature."""
+"""rollback and repin: going back to an earlier version of a feature, and services with it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rollback(
         )
     made = store.governance.rollback(feature, wanted, author=store.author)
     below = store.governance.lineage(feature).all_downstream
-    pinned = store.pinned_services(feature, before.entry.current)
+    pinned = store.governance.pinned(feature, before.entry.current)
     if as_json:
         emit_json(
             {
@@ -50,7 +50,44 @@ def rollback(
     if below:
         say(f"not changed: {', '.join(below)}; they read {feature} {before.entry.current}")
     if pinned:
-        say(f"pinned to {before.entry.current}, not changed: {', '.join(pinned)}")
+        say(
+            f"pinned to {before.entry.current}, not changed: {', '.join(pinned)}; "
+            f"'headwater repin {feature} {before.entry.current} {wanted}' moves them"
+        )
 
 
-COMMANDS: Commands = {"rollback": rollback}
+def repin(
+    context: typer.Context,
+    feature: OfFeature,
+    old: Annotated[str, typer.Argument(metavar="FROM", help="The version that they read.")],
+    new: Annotated[str, typer.Argument(metavar="TO", help="The version that they are to read.")],
+    *,
+    service: Annotated[
+        list[str] | None,
+        typer.Option("--service", "-s", help="Move this service alone; may be repeated."),
+    ] = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pin services to another version.
+
+    Those that are pinned to version FROM of the feature read version TO from then on.
+    """
+    store = session(context).store()
+    if not yes and is_interactive():
+        names = service or store.governance.pinned(feature, old)
+        asked = f"Let {', '.join(names) or 'no service'} read {feature} {new} instead of {old}?"
+        typer.confirm(asked, err=True, abort=True)
+    done = store.governance.repin(feature, old, new, services=service or (), author=store.author)
+    if as_json:
+        emit_json({"feature": feature, "from": done.old, "to": done.new, "services": done.services})
+    if not done.services:
+        say(f"nothing to do: no service is pinned to {feature}@{done.old}")
+        return
+    say(f"re-pinned: {', '.join(done.services)}: {feature} {done.old} -> {done.new}")
+    home = store.governance.version(feature, done.new).entry.revision
+    if not store.is_filled(home):
+        say(f"{feature} {done.new} has no values yet: run 'headwater materialize'")
+
+
+COMMANDS: Commands = {"rollback": rollback, "repin": repin}

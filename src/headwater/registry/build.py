@@ -9,7 +9,7 @@ from headwater.definitions.base import Definition
 from headwater.expressions.analyzed import AnalyzedProject
 from headwater.registry.base import Base, Kinds, load_base, stored_keys, wanted_objects
 from headwater.registry.changes import Downstream, FieldChange, ObjectChange, RevisionChange
-from headwater.registry.checks import plan_errors
+from headwater.registry.checks import pin_notes, plan_errors
 from headwater.registry.comparisons import Compare
 from headwater.registry.diff import DESCRIBES, field_changes
 from headwater.registry.features import FeaturePlanner, Outcome
@@ -58,7 +58,7 @@ def build_plan(
         features=features,
         revisions=revisions,
         backfills=backfills(revisions, head.revisions),
-        notes=_notes(desired, revisions),
+        notes=(*_notes(desired, revisions), *pin_notes(base, desired, objects)),
         errors=tuple(plan_errors(desired, head)),
         puts=tuple(_puts(base, desired, wanted, outcomes, revisions)),
     )

@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from headwater.definitions.rules import BUILT_RULES
 from headwater.errors import NotFoundError, RefusedError, near_miss
 from headwater.expressions.analyzed import AnalyzedProject
+from headwater.registry.audit import utc_text
+from headwater.registry.base import Base
+from headwater.registry.changes import ObjectChange
 from headwater.registry.head import Head
 from headwater.registry.lineage import LIVE, refuse_cycle
 from headwater.registry.records import upstream_of
 from headwater.registry.state import resolve
+from headwater.registry.versions import known_version
 
 
 def plan_errors(desired: AnalyzedProject, after: Head) -> Iterable[str]:
@@ -62,6 +66,29 @@ def _broken_services(desired: AnalyzedProject, after: Head) -> Iterable[str]:
                 resolve(after, ref)
             except NotFoundError as error:
                 yield f"feature service '{service.name}': {error}"
+
+
+def pin_notes(
+    base: Base, desired: AnalyzedProject, changes: Iterable[ObjectChange]
+) -> Iterable[str]:
+    """One line for each pin that a plan moves to a version which was rolled back."""
+    for change in changes:
+        if change.kind != "service" or change.action == "removed":
+            continue
+        before = base.definitions["service"].get(change.name)
+        known = [] if before is None else list(map(str, before.to_dict()["features"]))
+        for ref in desired.services[change.name].features:
+            entry = base.head.features.get(ref.feature)
+            version = known_version(entry, ref.version) if entry and ref.version else None
+            if entry is None or version is None or str(ref) in known:
+                continue
+            at = entry.versions[version].rolled_back_at
+            if at is not None:
+                yield (
+                    f"feature service '{change.name}' would read {ref.feature}@{version}, which "
+                    f"was rolled back at {utc_text(at)}; if that is not meant, pin it to another "
+                    f"version where it is declared (the current one is {entry.current})"
+                )
 
 
 def _unbuilt_rules(desired: AnalyzedProject) -> Iterable[str]:

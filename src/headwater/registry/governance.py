@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +19,6 @@ from headwater.definitions.rules import BUILT_RULES
 from headwater.errors import (
     ConflictError,
     DefinitionError,
-    NotFoundError,
     PreconditionError,
     RefusedError,
 )
@@ -32,15 +31,16 @@ from headwater.registry.judging import Proposal
 from headwater.registry.kinds import Commit, FeatureVersion, now_us, unpack
 from headwater.registry.lineage import FeatureGraph, Lineage
 from headwater.registry.listed import ListedQuery, listed
+from headwater.registry.pins import Repinned, pinned_services, repin
 from headwater.registry.plan import Plan
 from headwater.registry.records import FeatureRecord
 from headwater.registry.rollback import refuse_collected, rolled_back
 from headwater.registry.search import FeatureSearch
-from headwater.registry.state import known_feature, load_versions, no_version
+from headwater.registry.state import known_feature, load_versions, named_version
 from headwater.registry.store import Registry
 from headwater.registry.trail import told_features, told_objects
 from headwater.registry.transitions import check_transition
-from headwater.registry.versions import Wanted, known_version
+from headwater.registry.versions import Wanted
 
 _ATTEMPTS = 200
 _LONGEST_PAUSE = 0.2
@@ -149,7 +149,7 @@ class Governance:
     def version(self, name: str, text: str) -> VersionState:
         """One version of a feature; `1.0` means 1.0.0."""
         entry = known_feature(self._head(), name)
-        version = _known(entry, name, text)
+        version = named_version(entry, name, text)
         return VersionState(name, version, entry.versions[version], self._content(entry, version))
 
     # --- writing ----------------------------------------------------------------------------
@@ -265,13 +265,31 @@ class Governance:
 
         def step(head: Head) -> Edit:
             entry = _expected(head, name, expected)
-            version = _known(entry, name, target)
+            version = named_version(entry, name, target)
             refuse_collected(head, name, version)
             content = self._content(entry, version)
             return rolled_back(entry, version, content, self._record(entry), now_us())
 
         self._commit(step, author)
         return self.version(name, self.get(name).entry.current)
+
+    def pinned(self, name: str, version: str) -> list[str]:
+        """The services that go on reading one version of a feature, whatever is current."""
+        return pinned_services(self._registry, self._project, name, version)
+
+    def repin(
+        self, name: str, old: str, new: str, *, services: Sequence[str] = (), author: str
+    ) -> Repinned:
+        """Let services that are pinned to one version of a feature read another one.
+
+        All of them, unless `services` names some.
+        """
+        done = repin(
+            self._registry, self._project, name, (old, new), services=services, author=author
+        )
+        if done.services:
+            self._planner.applied()
+        return done
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -423,10 +441,3 @@ def _open_entry(head: Head, name: str, expected: str | None) -> FeatureEntry:
     if entry.status in _CLOSED:
         raise RefusedError(f"feature '{name}': it is {entry.status}; no version is added")
     return entry
-
-
-def _known(entry: FeatureEntry, name: str, text: str) -> str:
-    version = known_version(entry, text)
-    if version is None:
-        raise NotFoundError(no_version(entry, name, text))
-    return version

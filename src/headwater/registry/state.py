@@ -92,6 +92,14 @@ def known_feature(head: Head, name: str) -> FeatureEntry:
     return entry
 
 
+def named_version(entry: FeatureEntry, name: str, text: str) -> str:
+    """The version that a text means; `1.0` means 1.0.0. Raises NotFoundError."""
+    version = known_version(entry, text)
+    if version is None:
+        raise NotFoundError(no_version(entry, name, text))
+    return version
+
+
 def no_version(entry: FeatureEntry, name: str, text: str) -> str:
     """Says that a feature has no version of that number, and which it has."""
     known = sort_versions(entry.versions)

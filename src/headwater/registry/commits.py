@@ -1,0 +1,44 @@
+"""A change of a project's head that is made again where somebody else was quicker."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from headwater.errors import ConflictError
+from headwater.registry.apply import stamped
+from headwater.registry.head import Head
+from headwater.registry.kinds import Commit
+from headwater.registry.store import Registry
+
+_ATTEMPTS = 20
+_LONGEST_PAUSE = 0.2
+
+Change = Callable[[Head], tuple[Head, Commit] | None]
+
+
+def commit_change(registry: Registry, project: str, change: Change) -> Head | None:
+    """Make a change of the head, on the newer one where somebody else was quicker.
+
+    Returns the new head, None where `change` finds nothing to do. Raises ConflictError where others
+    keep being quicker.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        head = registry.head(project)
+        made = change(head)
+        if made is None:
+            return None
+        commit = replace(made[1], parent=head.trail)
+        after = stamped(made[0], commit)
+        try:
+            registry.compare_and_set_head(project, head.generation, after, commit)
+        except ConflictError:
+            if attempt == _ATTEMPTS:
+                raise
+            time.sleep(random.uniform(0, min(0.01 * attempt, _LONGEST_PAUSE)))  # noqa: S311
+        else:
+            return after
+    raise AssertionError("the last attempt raises")
