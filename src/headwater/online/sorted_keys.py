@@ -98,5 +98,7 @@ def without(keys: Pages, others: Pages) -> Pages:
     """The keys that are not among the others."""
     head = _Head(others)
     for page in keys:
-        if page and (left := set(page).difference(head.take_all(page[-1]))):
+        found = head.take_all(page[-1]) if page else page
+        # Most often they are the same, which is told sooner than what differs.
+        if found != page and (left := set(page).difference(found)):
             yield sorted(left)

@@ -41,6 +41,8 @@ class Spilled:
             self._file.truncate()
 
     def close(self) -> None:
+        """Forget all runs, and give the room back."""
+        self.runs = []
         if self._file is not None:
             self._file.close()
             self._file = None
