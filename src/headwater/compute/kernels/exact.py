@@ -25,6 +25,8 @@ Totals = Callable[[Int64], Int64]
 
 _INT_BITS = 32
 _WINDOW = 62  # bits of an int64 that are gathered before rounding: 53, a guard, and room
+_NARROW = 32  # bits of a limb from which on two of them cover most values
+_PLAIN = 900  # exponents up to which no power of two over- or underflows
 _CHUNK = 1 << 16  # rows whose temporary arrays stay in the cache
 
 
@@ -86,8 +88,10 @@ def _halves(values: Int64, totals: Totals) -> tuple[Int64, Int64]:
 
 
 def _finite_sums(values: Float64, totals: Totals, weight: int) -> Float64:
-    # A window holds at most `weight` digits, so that their sum stays below 2**62.
-    bits = min(52, 62 - weight.bit_length())
+    # A window holds at most `weight` digits, so that their sum stays below 2**62; below 2**53
+    # for small windows, where two limbs then are two doubles, whose sum is rounded once.
+    narrow = 53 - max(weight.bit_length(), 1)
+    bits = narrow if narrow >= _NARROW else 62 - weight.bit_length()
     rest, digits = values.copy(), np.empty(len(values), dtype=np.int64)
     exponent = _exponent(_greatest(rest))
     limbs = [totals(_cut(rest, exponent - bits, digits))]
@@ -97,6 +101,8 @@ def _finite_sums(values: Float64, totals: Totals, weight: int) -> Float64:
         limbs.extend([np.zeros_like(limbs[0])] * skipped)
         exponent -= bits * (skipped + 1)
         limbs.append(totals(_cut(rest, exponent - bits, digits)))
+    if len(limbs) == 2 and bits == narrow and abs(exponent) < _PLAIN:
+        return _scaled(limbs[0], exponent) + _scaled(limbs[1], exponent - bits)
     return _rounded(limbs, bits, exponent - bits)
 
 
@@ -114,12 +120,19 @@ def _cut(rest: Float64, weight: int, digits: Int64) -> Int64:
     """Take the whole multiples of 2**weight out of the values, in place, into `digits`."""
     for begin in range(0, len(rest), _CHUNK):
         part = rest[begin : begin + _CHUNK]
-        whole = np.ldexp(part, -weight)
+        whole = _shifted(part, -weight)
         np.trunc(whole, out=whole)
         digits[begin : begin + _CHUNK] = whole
-        np.ldexp(whole, weight, out=whole)
-        part -= whole
+        part -= _shifted(whole, weight)
     return digits
+
+
+def _shifted(values: Float64, weight: int) -> Float64:
+    """The values times 2**weight."""
+    if abs(weight) < _PLAIN:
+        return values * 2.0**weight  # what ldexp gives, at once
+    found: Float64 = np.ldexp(values, weight)
+    return found
 
 
 def _rounded(limbs: list[Int64], bits: int, lowest: int) -> Float64:

@@ -41,6 +41,11 @@ class Measure:
         return self.seen.counts()
 
     @cached_property
+    def most(self) -> int:
+        """The number of rows of the largest window."""
+        return int(self.counts.max(initial=0))
+
+    @cached_property
     def ends(self) -> tuple[Int64, Int64]:
         return self.seen.ends()
 
@@ -66,7 +71,7 @@ class Measure:
     def float_sums(self) -> Float64:
         """Sums rounded once to float64, of integers too."""
         if self.given.dtype.kind == "f":
-            return float_sums(self.floats, self.seen.totals)
+            return float_sums(self.floats, self.seen.totals, self.most)
         return int_sums_as_floats(self.given.astype(np.int64), self.seen.totals)
 
     @cached_property
@@ -74,7 +79,7 @@ class Measure:
         """Exact sums of x and of x * x, both as float64."""
         with np.errstate(over="ignore"):
             squares = self.floats * self.floats
-        return self.float_sums, float_sums(squares, self.seen.totals)
+        return self.float_sums, float_sums(squares, self.seen.totals, self.most)
 
     @cached_property
     def pairs(self) -> Pairs:

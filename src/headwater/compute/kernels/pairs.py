@@ -29,7 +29,8 @@ class Pairs:
     def of(cls, y: Float64, x: Float64, counts: Int64, totals: Totals) -> Self:
         with np.errstate(over="ignore", invalid="ignore"):
             products = (y * x, y * y, x * x)
-        return cls(counts, *(float_sums(values, totals) for values in (y, x, *products)))
+        most = int(counts.max(initial=0))
+        return cls(counts, *(float_sums(values, totals, most) for values in (y, x, *products)))
 
     def covariance(self, *, sample: bool) -> Column:
         """(Sxy - Sx * Sy / n) / (n - 1 or n), null for fewer pairs than it needs."""

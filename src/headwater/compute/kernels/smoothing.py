@@ -104,20 +104,16 @@ def _smooth_given(values: Float64, begin: Int64, n: int, alpha: float) -> Float6
     state = _means(values, begin[ready], n)
     found[at - 1] = state
     step = 0
-    while (active := int(np.searchsorted(-left, -step))) >= _FEW:
-        here = at[:active] + step
-        state = _next(state[:active], values[here], alpha)
-        found[here] = state
-        step += 1
+    with np.errstate(over="ignore", invalid="ignore"):
+        while (active := int(np.searchsorted(-left, -step))) >= _FEW:
+            here = at[:active] + step
+            state = state[:active] + alpha * (values[here] - state[:active])
+            found[here] = state
+            step += 1
     for run in range(active):
         begin_at, end_at = int(at[run]) + step, int(at[run] + left[run])
         found[begin_at:end_at] = _smooth_one(float(state[run]), values[begin_at:end_at], alpha)
     return found
-
-
-def _next(state: Float64, values: Float64, alpha: float) -> Float64:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return state + alpha * (values - state)
 
 
 def _smooth_one(state: float, values: Float64, alpha: float) -> list[float]:
