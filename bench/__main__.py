@@ -16,7 +16,7 @@ from bench.measure import HERE, Command, Log, machine, run
 from bench.report import facts, notes, table
 from bench.sizes import folder_of, shapes, short
 
-BLOCKS = ("lookup", "sums", "aggregates", "read", "http", "load", "memory", "start")
+BLOCKS = ("lookup", "sums", "aggregates", "indicators", "read", "http", "load", "memory", "start")
 LIMIT_MIB = 1024.0
 GROWTH = 1.2
 
@@ -98,7 +98,8 @@ class _Run:
         return measure(block, self.repeat, self.log, self.say, peers=peer is not None)
 
     def _block(self, name: str, peer: Any) -> Block:
-        data = {"lookup": "joins", "sums": "windows", "aggregates": "windows"}.get(name, "latest")
+        sets = {"lookup": "joins", "sums": "windows", "aggregates": "windows", "indicators": "bars"}
+        data = sets.get(name, "latest")
         folder, shape = self._data(data), shapes(quick=self.quick)[data]
         if name == "lookup":
             return rows.lookups(folder, self.work, shape, peer)
@@ -106,6 +107,8 @@ class _Run:
             return rows.sums(folder, self.work, shape)
         if name == "aggregates":
             return rows.aggregates(folder, self.work, shape)
+        if name == "indicators":
+            return rows.indicators(folder, self.work, shape)
         if name == "read":
             return rows.reads(folder, self.work, shape, peer)
         return rows.load(folder, self.work, shape, peer)

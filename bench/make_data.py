@@ -11,6 +11,8 @@ point-in-time join has exactly one right answer per row.
   spine     user_id, event_timestamp, label, in no order
   raw       user_id (even), ad_id (heavy-tailed), event_timestamp, event_type, amount;
             with a spine for each of the two keys, drawn as the key's events are
+  bars      ticker, event_timestamp (one instant a day for all tickers), high, low, close, volume,
+            as random walks; the spine is all of them
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def ensure(name: str, *, quick: bool) -> Path:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (_make_events if shape.kind == "events" else _make_raw)(folder, shape)
+    {"events": _make_events, "raw": _make_raw, "bars": _make_bars}[shape.kind](folder, shape)
     done.write_text(json.dumps(facts))
     return folder
 
@@ -121,6 +123,26 @@ def _make_raw(folder: Path, shape: Shape) -> None:
     ads = _spine(rng, "ad_id", 1, shape.spine)
     ads = ads.set_column(0, "ad_id", pa.array(_ads(rng, shape.spine)))
     _write(folder / "spine_ad_id.parquet", ads)
+
+
+def _make_bars(folder: Path, shape: Shape) -> None:
+    rng = np.random.default_rng([FORMAT, shape.rows, 3])
+    tickers, days = shape.users, shape.rows // shape.users
+    steps = rng.standard_normal((days, tickers)) * 0.02
+    close = np.round(50 * np.exp(np.cumsum(steps, axis=0)), 2).ravel() + 0.01
+    spread = np.round(np.abs(rng.standard_normal((2, shape.rows))) * 0.01 * close + 0.01, 2)
+    keys = {
+        "ticker": pa.array(np.tile(np.arange(tickers), days)),
+        "event_timestamp": pa.array(np.repeat(START + np.arange(days) * DAY, tickers), TIMESTAMP),
+    }
+    bars = {
+        "high": pa.array(close + spread[0]),
+        "low": pa.array(np.maximum(close - spread[1], 0.001)),
+        "close": pa.array(close),
+        "volume": pa.array(rng.integers(1_000, 1_000_000, shape.rows)),
+    }
+    _write(folder / "bars.parquet", pa.table({**keys, **bars}))
+    _write(folder / "spine.parquet", pa.table(keys))
 
 
 def _ads(rng: np.random.Generator, rows: int) -> np.ndarray:

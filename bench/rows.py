@@ -82,6 +82,19 @@ def _window(data: Path, work: Path, key: str, what: str) -> Task:
     )
 
 
+def indicators(data: Path, work: Path, shape: Shape) -> Block:
+    """All technical indicators of all bars."""
+    common: dict[str, Any] = {"data": str(data), "calls": 2}
+    row = Row(
+        f"37 indicators of {short(shape.rows)} bars, {short(shape.users)} tickers",
+        "polars + TA-Lib",
+        Task.of("limits.indicators", "every", **common),
+        Task.of("product.indicators", "every", **common, root=str(work / "indicators")),
+        2.0,
+    )
+    return Block("indicators", (row,))
+
+
 def reads(data: Path, work: Path, shape: Shape, peer: Any) -> Block:
     """Row 4: reads in the process. The design's targets are 12 and 300 us where bare reads take
     2.4 and 85 us.

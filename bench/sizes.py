@@ -22,6 +22,7 @@ FULL = {
     "joins": Shape("events", 5_000_000, 100_000, spine=500_000),
     "windows": Shape("raw", 5_000_000, 100_000, spine=100_000),
     "latest": Shape("events", 1_000_000, 100_000),
+    "bars": Shape("bars", 12_600_000, 5_000),
     "load_5m": Shape("events", 5_000_000, 500_000),
     "load_20m": Shape("events", 20_000_000, 2_000_000),
 }

@@ -74,9 +74,13 @@ class Stage:
             needed = {name for tree in trees.values() for name in columns_of(tree)}
             self.columns = {n: c for n, c in self.columns.items() if n in needed}
         computed |= self._scalars({name: (name, tree) for name, tree in trees.items()})
-        ordinal = _ordinal(self.segment)
         least = {f.name: f.feature.min_rows or f.feature.rows or 1 for f in features}
-        return {f.name: nulled(computed[f.name], ordinal >= least[f.name]) for f in features}
+        ordinal = _ordinal(self.segment)
+        full = {number: ordinal >= number for number in {*least.values()} - {1}}
+        return {
+            name: column if least[name] == 1 else nulled(column, full[least[name]])
+            for name, column in computed.items()
+        }
 
     def _next(self, trees: dict[str, Node], frames: Mapping[str, Frame]) -> list[Part]:
         """The innermost parts of the trees, each of which becomes a column there."""
