@@ -2,8 +2,8 @@
 
     python examples/demo.py
 
-Works in a temporary folder and leaves nothing behind. Exits with 1 if a served value differs from
-the one that training sees.
+Works in a temporary folder and leaves nothing behind but the plots in build/plots. Exits with 1 if
+a served value differs from the one that training sees.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from headwater.config import load_settings
 from headwater.loading import load_definitions
 
 EXAMPLES = Path(__file__).resolve().parent
+PLOTS = EXAMPLES.parent / "build" / "plots"
 
 
 @dataclass
@@ -116,6 +117,17 @@ def run(demo: Demo, work: Path) -> None:
     with step("compare with the training side at the same time"):
         compare(demo, store, keys, answers)
     store.close()
+    if (EXAMPLES / demo.name / "plot.py").exists():
+        with step(f"plot: build/plots/{demo.name}.svg"):
+            plot(demo, folder)
+
+
+def plot(demo: Demo, folder: Path) -> None:
+    """Draw the example's features, as its `plot.py` does."""
+    PLOTS.mkdir(parents=True, exist_ok=True)
+    script, file = EXAMPLES / demo.name / "plot.py", PLOTS / f"{demo.name}.svg"
+    command = [sys.executable, str(script), str(file), "--project", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""Draw a stock's price with its indicators: python plot.py FILE.svg [TICKER [PROJECT]]."""
+"""Draw a stock's price with its indicators: python plot.py FILE.svg."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,13 +44,17 @@ def main() -> None:
     from headwater.config import load_settings
     from headwater.loading import load_definitions
 
-    file, ticker, project = (*sys.argv[1:], *("AAPL", HERE)[len(sys.argv) - 2 :])
-    settings = load_settings(Path(project))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", type=Path, help="the SVG to write")
+    parser.add_argument("--ticker", default="AAPL")
+    parser.add_argument("--project", type=Path, default=HERE, help="the project's folder")
+    args = parser.parse_args()
+    settings = load_settings(args.project)
     store = FeatureStore(settings=settings)
     store.apply(store.plan(load_definitions(settings), prune=True))
-    Path(file).write_text(draw(store, str(ticker)))
+    args.file.write_text(draw(store, args.ticker))
     store.close()
-    print(file)
+    print(args.file)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -35,6 +36,17 @@ def test_an_example_runs(project, tmp_path):
     assert "no changes" in headwater(folder, "apply")
     assert headwater(folder, "list")
     assert headwater(folder, "materialize")
+
+
+def test_a_plot_has_every_panel(tmp_path):
+    folder = shutil.copytree(ROOT / "examples" / "equities", tmp_path / "equities")
+    script, file = ROOT / "examples" / "equities" / "plot.py", tmp_path / "plot.svg"
+    command = [sys.executable, str(script), str(file), "--project", str(folder), "--ticker", "FB"]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    drawn = ET.parse(file).getroot()
+    texts = {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"close", "sma_20", "rsi_14", "adx_14", "macd", "signal", "drawdown"} <= texts
+    assert "nan" not in file.read_text().lower()
 
 
 @pytest.mark.parametrize(
