@@ -6,6 +6,7 @@ import pytest
 
 from headwater.errors import SourceError
 from headwater.pipeline import materialize as runs
+from headwater.pipeline.checking import Gate
 from store import shop
 from store.shop import day, event
 
@@ -60,6 +61,36 @@ def test_a_run_writes_nothing_of_it(store, tmp_path, monkeypatch):
     store.materialize("latest", until=day(1))
     found = store.get_online_features(["last_kind"], {"user_id": ["u0", "u2"]}).to_dict()
     assert found["statuses"]["last_kind"] == ["PRESENT", "PRESENT"]
+
+
+@pytest.mark.parametrize("name", ["latest", "activity"])
+def test_a_run_notices_it_when_all_is_computed(store, tmp_path, name):
+    """What was read last may be of other files than what was read first."""
+
+    def rewrite(state):
+        if state.done == state.total:
+            shop.write(tmp_path, AFTER)
+
+    with pytest.raises(SourceError, match=r"events.parquet' has changed while it was read"):
+        store.materialize(name, until=day(1), on_progress=rewrite)
+    assert store.show("view", name)["published"] is None
+    assert list(store.online.keys("shop", store.analyzed().views[name].revision)) == []
+    store.materialize(name, until=day(1))
+    assert store.show("view", name)["published"] is not None
+
+
+def test_a_backfill_notices_it(store, tmp_path, monkeypatch):
+    """Nothing of the chunk that was computed meanwhile is kept."""
+    whole = Gate.let_through
+
+    def moved(gate, batch):
+        shop.write(tmp_path, AFTER)
+        return whole(gate, batch)
+
+    monkeypatch.setattr(Gate, "let_through", moved)
+    with pytest.raises(SourceError, match=r"events.parquet' has changed while it was read"):
+        store.backfill("activity", day(0), day(2))
+    assert store.tables.intervals(store.analyzed().views["activity"].revision) == []
 
 
 def test_a_file_that_is_gone_is_named(store, tmp_path):
