@@ -6,6 +6,7 @@ rows, which no view holds together.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -14,8 +15,15 @@ from typing import TYPE_CHECKING, Any
 from headwater.definitions.collection import collect
 from headwater.definitions.feature import Feature
 from headwater.definitions.functions import FunctionRef
+from headwater.definitions.source import Source
 from headwater.definitions.view import IMPLICIT, FeatureView
-from headwater.errors import DefinitionError, HeadwaterError, RefusedError, StoreError
+from headwater.errors import (
+    DefinitionError,
+    HeadwaterError,
+    RefusedError,
+    SourceError,
+    StoreError,
+)
 from headwater.registry.head import Head
 from headwater.registry.plan import Plan
 from headwater.registry.records import FeatureRecord
@@ -62,8 +70,6 @@ class ViewPlanner:
         code = record.transformation
         if code is None or not self._is_computable(head, record):
             return None
-        if code.transformation_type != "sql" and record.source is None:
-            return None
         if code.transformation_type == "spark":
             raise RefusedError(
                 f"feature '{record.name}': spark code that came over the API is kept and shown, "
@@ -74,7 +80,8 @@ class ViewPlanner:
         with self._one:
             function = self._function(record, (writer, author))
             feature = feature_of(record, writer, function)
-            return self._plan(head, self._view_of(head, feature, record))
+            source = None if self._has_rows(head, record) else self._table_of(head, record)
+            return self._plan(head, self._view_of(head, feature, record, source))
 
     def _function(self, record: FeatureRecord, authors: Iterable[str]) -> FunctionRef | None:
         """The function of a record's Python code, as its own process tells it; None for SQL.
@@ -134,16 +141,53 @@ class ViewPlanner:
         return plan
 
     def _is_computable(self, head: Head, record: FeatureRecord) -> bool:
+        """Whether there is something from which its code can be computed."""
+        code = record.transformation
+        if record.source is not None or code is None or code.transformation_type != "sql":
+            return record.source is not None
+        reads_table = record.duckdb_table is not None and record.entity is not None
+        return reads_table or self._has_rows(head, record)
+
+    def _has_rows(self, head: Head, record: FeatureRecord) -> bool:
         """Whether it has a source, values of requests, or features with values to compute from."""
         if record.source is not None or record.frame.get("request"):
             return True
         above = [head.features.get(name) for name in record.upstream_features]
         return bool(above) and all(entry is not None and entry.view for entry in above)
 
-    def _view_of(self, head: Head, feature: Feature, record: FeatureRecord) -> FeatureView:
+    def _table_of(self, head: Head, record: FeatureRecord) -> Source:
+        """The source whose rows are those of a feature's `duckdb_table`.
+
+        Raises SourceError that names the field where these can't be read.
+        """
+        from headwater.offline.duckdb_tables import table_source, with_times
+
+        settings = self._store.settings
+        database = os.path.relpath(self._store.names.database, settings.root)
+        try:
+            made = table_source(record.duckdb_table or "", database)
+            found = with_times(made, self._store.engine.schema(made))
+        except (ValueError, SourceError) as error:
+            raise SourceError(
+                f"feature '{record.name}': field 'duckdb_table': without a source its rows are "
+                f"those of this table in '{database}', and: {error}"
+            ) from None
+        stored = load_definitions(self._store.registry, self._store.project, head)
+        known = stored.sources.get(found.name, found)
+        if known != found:
+            raise RefusedError(
+                f"feature '{record.name}': field 'duckdb_table': the project has another source "
+                f"'{found.name}'; name it in 'source' to read that one"
+            )
+        return found
+
+    def _view_of(
+        self, head: Head, feature: Feature, record: FeatureRecord, table: Source | None
+    ) -> FeatureView:
         """The view that a feature joins, with it."""
         entity = record.entity or self._shared_entity(head, record)
-        parts = [entity or "all", record.source or "features", record.update_frequency or ""]
+        source = table.name if table is not None else record.source
+        parts = [entity or "all", source or "features", record.update_frequency or ""]
         parts += [f"ttl_{record.ttl}" if record.ttl else ""]
         parts += ["" if record.frame.get("window") else "rows"]
         name = (IMPLICIT + "__".join(part for part in parts if part))[:128]
@@ -151,7 +195,7 @@ class ViewPlanner:
         if known is not None:
             stored = load_definitions(self._store.registry, self._store.project, head).views[name]
             return stored.model_copy(update={"features": (*stored.features, feature)})
-        fields: dict[str, Any] = {"entity": entity, "source": record.source, "ttl": record.ttl}
+        fields: dict[str, Any] = {"entity": entity, "source": table or source, "ttl": record.ttl}
         if record.update_frequency is not None:
             fields["update_frequency"] = record.update_frequency
         return FeatureView(name, features=[feature], **fields)

@@ -239,7 +239,7 @@ class FeatureStore:
         from headwater.comparison.comparer import Comparer
 
         analyzed = analyze(given, self.engine.schema)
-        check_project(self.engine, analyzed, head)
+        check_project(self.engine, analyzed, head, database=self.names.database)
         compare = Comparer(self.engine, self.project_of, self.settings.registry.compare_rows)
         return build_plan(
             self.registry, self.project, analyzed, head=head, numbers=numbers, compare=compare

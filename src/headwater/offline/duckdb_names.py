@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # `offline` is the catalog, after the file's name; a schema of that name would be ambiguous.
 _TAKEN_SCHEMAS = ("headwater", "information_schema", "offline", "pg_catalog", "system", "temp")
+READ = "duckdb__"
+"""How the sources begin whose rows are those of a feature's `duckdb_table`."""
 _NAMES = "headwater.names"
 _CREATE_NAMES = f"""
     CREATE SCHEMA IF NOT EXISTS headwater;
@@ -136,14 +138,42 @@ class DuckDBNames:
             ) from None
 
 
+def is_read(view: AnalyzedView, table: str) -> bool:
+    """Whether a feature's `duckdb_table` is the one whose rows its view reads, without saying so
+    by a source of its own: then no values are kept there.
+    """
+    source = view.source
+    if source is None or source.table is None or not source.name.startswith(READ):
+        return False
+    return same_relation(source.table, table)
+
+
+def same_relation(one: str, other: str) -> bool:
+    """Whether two names mean one table: DuckDB overlooks the case of letters."""
+    return _key(one) == _key(other)
+
+
+def _key(name: str) -> tuple[str, ...]:
+    schema, _, relation = name.rpartition(".")
+    return (schema.lower() or "main", relation.lower())
+
+
+def written(view: AnalyzedView) -> Iterator[Feature]:
+    """The features of a view, without the tables that are only read."""
+    for analyzed in view.features:
+        feature, table = analyzed.feature, analyzed.feature.duckdb_table
+        is_source = table is not None and is_read(view, table)
+        yield feature.model_copy(update={"duckdb_table": None}) if is_source else feature
+
+
 def named_features(view: AnalyzedView) -> list[NamedFeature]:
     """The names that the features of a view ask for."""
     keys = tuple(view.join_keys)
     found: list[NamedFeature] = []
-    for feature in view.features:
+    for feature in written(view):
         asked: list[tuple[Kind, str | None]] = [
-            ("view", feature.feature.duckdb_view),
-            ("table", feature.feature.duckdb_table),
+            ("view", feature.duckdb_view),
+            ("table", feature.duckdb_table),
         ]
         found += [
             NamedFeature(name, kind, feature.name, view.revision, keys)
