@@ -210,3 +210,20 @@ def test_an_error_names_the_feature_when_it_fails_later(api, store, tmp_path):
     (tmp_path / "orders.csv").write_text("user_id,at,amount\nu1,2026-01-01T00:00:00Z,9\n")
     with pytest.raises(ComputeError, match=r"feature 'f': function 'api_.*:f' failed: Assertion"):
         store.get_historical_features(spine(), ["f"]).to_arrow()
+
+
+def test_the_values_of_two_codes_are_compared(api):
+    create(api, feature("double", row('return [2 * v for v in rows["amount"].to_pylist()]')))
+    activate(api, "double")
+
+    def proposed(code):
+        snapshot = {"transformation_snapshot": python(code)}
+        path = "/features/double/versions/propose"
+        response = api.request("POST", path, json=snapshot, headers=ANN)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    same = proposed(row('return [v + v for v in rows["amount"].to_pylist()]'))
+    assert (same["bump"], same["comparison"]["difference"]["differing"]) == ("patch", 0)
+    other = proposed(row('return [2 * v + 1 for v in rows["amount"].to_pylist()]'))
+    assert (other["bump"], other["comparison"]["difference"]["max_abs"]) == ("major", 1.0)

@@ -15,6 +15,7 @@ from store import shop
 from store.conftest import make  # noqa: F401 (a fixture)
 from store.shop import DAY, HOUR, day, event, view
 from store.test_apply import served, total, trained
+from store.test_functions import GOOD, module  # noqa: F401 (a fixture)
 
 EVENTS = shop.random_events(400, users=12)
 NOON = day(9)
@@ -309,6 +310,20 @@ def test_values_of_the_request_are_not_guessed(make):  # noqa: F811
     found = {c.name: c for c in store.plan([total(), after]).features}
     assert (found["rank"].bump, found["half"].bump) == ("major", "patch")
     assert found["rank"].comparison.skipped == "it takes values of the request"
+
+
+def test_a_function_whose_former_code_is_gone_is_not_compared(make, module):  # noqa: F811
+    def applied(text):
+        function = module(text).row_arrow
+        plan = make().plan([view("v", [Feature("total", function), Feature("last", "amount")])])
+        return {found.name: found for found in plan.features}, plan
+
+    store = make(EVENTS)
+    store.apply(applied(GOOD)[1])
+    assert applied(GOOD)[0] == {}
+    found, _ = applied(GOOD.replace('rows["amount"], 0.0), 2.0)', 'rows["amount"], 0.0), 3.0)'))
+    assert found["total"].bump == "major"
+    assert "shop_functions:row_arrow" in found["total"].comparison.skipped
 
 
 def test_one_that_fails_leaves_the_others(make):  # noqa: F811

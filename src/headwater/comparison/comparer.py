@@ -14,11 +14,27 @@ from headwater.comparison.points import Leaf, Points, points_of
 from headwater.comparison.reach import Reach, reach
 from headwater.compute.engines.duckdb import DuckDBEngine
 from headwater.compute.reading import Reader
-from headwater.errors import ComputeError, DefinitionError, NotSupportedError, SourceError
+from headwater.errors import (
+    ComputeError,
+    DefinitionError,
+    MissingExtraError,
+    NotFoundError,
+    NotSupportedError,
+    RefusedError,
+    SourceError,
+)
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
 from headwater.registry.comparisons import Changed, Comparison, Difference, Sample
 
-_HINDRANCES = (SourceError, ComputeError, DefinitionError, NotSupportedError)
+_HINDRANCES = (
+    ComputeError,
+    DefinitionError,
+    MissingExtraError,
+    NotFoundError,  # a revision that was cleared away
+    NotSupportedError,
+    RefusedError,  # code of an author who is no longer trusted
+    SourceError,
+)
 _SHOWN = 300
 
 
