@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from msgspec.structs import replace
 
@@ -10,6 +12,7 @@ from headwater.errors import ConflictError, RefusedError
 from headwater.filling import materializer
 from headwater.online.codec import encode_delete
 from headwater.pipeline import collection
+from headwater.pipeline.collection import Collector
 from headwater.pipeline.marks import FirstRuns, marks_of
 from headwater.registry.audit import history, verify
 from headwater.registry.kinds import Run, now_us
@@ -231,6 +234,46 @@ def test_what_is_read_again_before_it_is_removed_survives(make, monkeypatch):
     monkeypatch.setattr(FeatureStore, "publish_all", and_applied)
     assert store.collect_garbage() == []
     assert served(make(), "total") == [3.0]
+
+
+def test_what_is_read_again_at_the_last_moment_survives(make, monkeypatch):
+    """After gc has listed what it removes: it looks at the head again before each removal."""
+    store = replaced(make)
+    holds, calls = Collector._holds, []
+
+    def and_applied(self, name):
+        calls.append(name)
+        if len(calls) == 2:  # the first one was for the mark
+            make().apply([total()])
+        return holds(self, name)
+
+    monkeypatch.setattr(Collector, "_holds", and_applied)
+    assert store.collect_garbage() == []
+    assert len(calls) == 2
+    assert served(make(), "total") == [3.0]
+
+
+def test_those_who_read_meanwhile_notice_nothing(make):
+    """The column moves from revision to revision, and each former home is removed."""
+    store = replaced(make)
+    other, stopped, seen = make(), threading.Event(), []
+
+    def read():
+        while not stopped.is_set():
+            seen.append(served(other, "total"))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for number in range(4):
+            store.apply([total(BAD, Feature(f"sum_{number}", "sum(amount)", window="1d"))])
+            store.materialize(until=NOON)
+            assert store.collect_garbage()
+    finally:
+        stopped.set()
+        reader.join()
+    assert len(seen) > 10
+    assert set(map(tuple, seen)) == {(2.0,)}
 
 
 def test_what_is_read_again_before_it_is_marked_survives(make, monkeypatch):
