@@ -88,6 +88,20 @@ def is_memory(url: URL) -> bool:
     return url.database in (None, "", ":memory:")
 
 
+def file_of(url: URL) -> tuple[int, int] | None:
+    """Which file an SQLite registry is: another one after it was replaced, None while it is gone.
+
+    SQLite itself goes on writing to a file that was deleted, where nobody finds it again.
+    """
+    if url.get_backend_name() != "sqlite" or is_memory(url) or url.database is None:
+        return 0, 0
+    try:
+        found = Path(url.database).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # the driver's own BEGIN comes too late, and never for DDL
     connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1_000)}")

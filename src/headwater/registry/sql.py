@@ -13,7 +13,15 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from headwater.errors import NotFoundError, StoreError
 from headwater.registry.changed import ChangedQuery, ChangedRow
-from headwater.registry.connect import BEGIN, new_engine, parse_url, reason, shown_url, use_wal
+from headwater.registry.connect import (
+    BEGIN,
+    file_of,
+    new_engine,
+    parse_url,
+    reason,
+    shown_url,
+    use_wal,
+)
 from headwater.registry.fields import check_where, kept_values, order_of
 from headwater.registry.head import Head, decode_head, encode_head
 from headwater.registry.kinds import Commit, Kind, Stored, kind_of
@@ -37,6 +45,7 @@ class SqlRegistry:
         self._url = parse_url(url)
         self._opening = threading.Lock()
         self._opened: Engine | None = None
+        self._file: tuple[int, int] | None = None
 
     @property
     def url(self) -> str:
@@ -205,11 +214,22 @@ class SqlRegistry:
                 yield locked
 
     def _engine(self) -> Engine:
-        if self._opened is None:
+        opened = self._opened
+        if opened is not None and (here := file_of(self._url)) != self._file:
+            if here is None:
+                raise StoreError(
+                    f"registry {self.url}: the file is gone; put it back, or start again to begin "
+                    "an empty registry"
+                )
+            self.close()
+            opened = None
+        if opened is None:
             with self._opening:
-                if self._opened is None:
-                    self._opened = self._open()
-        return self._opened
+                opened = self._opened
+                if opened is None:
+                    opened = self._opened = self._open()
+                    self._file = file_of(self._url)
+        return opened
 
     def _open(self) -> Engine:
         engine = new_engine(self._url)
