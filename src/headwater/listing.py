@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -74,7 +74,9 @@ def _views(store: FeatureStore) -> Rows:
             "entity": view.view.entity_name,
             "source": view.view.source_name,
             "features": len(view.features),
-            "update_frequency": view.view.to_dict().get("update_frequency", "real_time"),
+            "update_frequency": view.view.to_dict({"update_frequency"}).get(
+                "update_frequency", "real_time"
+            ),
             "revision": view.revision[:12],
             "published": _time(tick),
         }
@@ -150,7 +152,7 @@ def _version(entry: VersionEntry, content: FeatureVersion) -> dict[str, Any]:
 
 
 def _readers(store: FeatureStore, name: str) -> list[str]:
-    features: dict[str, AnalyzedFeature] = store.analyzed().features()
+    features: Mapping[str, AnalyzedFeature] = store.analyzed().features()
     return sorted(other.name for other in features.values() if name in other.inputs)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -268,7 +268,7 @@ class FeatureStore:
         from headwater.serving.publishing import Contents, build_catalogue
 
         head = self.registry.head(self.project)
-        contents = Contents(self.project_of, self._version_of, self.is_filled)
+        contents = Contents(self.project_of, self._versions_of(head), self.is_filled)
         catalogue = build_catalogue(self.project, head, self.analyzed(head), contents)
         publish(self.online, catalogue)
         if "_online_reader" in self.__dict__:
@@ -278,8 +278,16 @@ class FeatureStore:
         """Whether runs have published values of a revision."""
         return self.online.published(self.project, [revision])[0] is not None
 
-    def _version_of(self, entry: VersionEntry) -> FeatureVersion:
-        return self.registry.get(self.project, FeatureVersion, entry.object)
+    def _versions_of(self, head: Head) -> Callable[[VersionEntry], FeatureVersion]:
+        """Finds the content of a version; the current ones are read together."""
+        keys = [entry.versions[entry.current].object for entry in head.applied().values()]
+        known = self.registry.get_many(self.project, FeatureVersion, keys)
+
+        def version(entry: VersionEntry) -> FeatureVersion:
+            found = known.get(entry.object)
+            return found or self.registry.get(self.project, FeatureVersion, entry.object)
+
+        return version
 
     def analyzed(self, head: Head | None = None) -> AnalyzedProject:
         """The project's definitions as they stand, analysed."""

@@ -153,9 +153,9 @@ class Definition(BaseModel):
             raise DefinitionError(f"{label(cls.kind, data)}: unknown field {odd[0]!r}")
         return cls(**data)
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready fields without those left at their default."""
-        return self.model_dump(mode="json", exclude_defaults=True, by_alias=True)
+    def to_dict(self, only: set[str] | None = None) -> dict[str, Any]:
+        """JSON-ready fields, all or some, without those left at their default."""
+        return self.model_dump(mode="json", exclude_defaults=True, by_alias=True, include=only)
 
 
 def fields_of(model: type[Definition]) -> BeforeValidator:

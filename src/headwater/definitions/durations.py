@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 UNITS = {
@@ -41,6 +42,7 @@ def parse_duration(value: Any) -> int:
     return found
 
 
+@lru_cache(maxsize=1024)
 def format_duration(microseconds: int) -> str:
     """The shortest spelling that `parse_duration` reads back: 604800000000 gives `7d`."""
     if microseconds == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from headwater.definitions.entity import Entity
@@ -140,6 +141,10 @@ class AnalyzedProject:
     views: Mapping[str, AnalyzedView] = field(default_factory=dict)
     services: Mapping[str, FeatureService] = field(default_factory=dict)
 
-    def features(self) -> dict[str, AnalyzedFeature]:
+    def features(self) -> Mapping[str, AnalyzedFeature]:
         """Every feature of the project by name."""
+        return self._features
+
+    @cached_property
+    def _features(self) -> Mapping[str, AnalyzedFeature]:
         return {f.name: f for view in self.views.values() for f in view.features}

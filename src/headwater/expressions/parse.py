@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from sqlglot import ErrorLevel, TokenType, exp
@@ -57,13 +58,19 @@ def parse(sql: str, where: str) -> Node:
     `where` names the object and field; it starts the text of every ExpressionError.
     """
     try:
-        tree = Converter().convert(_read(sql))
-        _check_depth(tree)
-        _check_nesting(tree)
+        return _tree(sql)
     except Refused as refused:
         raise ExpressionError(f"{where}: {refused}") from None
     except RecursionError:
         raise ExpressionError(f"{where}: {_TOO_DEEP}") from None
+
+
+# Plan, publishing and hashes read the same expressions again, and trees are immutable.
+@lru_cache(maxsize=20_000)
+def _tree(sql: str) -> Node:
+    tree = Converter().convert(_read(sql))
+    _check_depth(tree)
+    _check_nesting(tree)
     return tree
 
 

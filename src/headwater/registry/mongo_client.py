@@ -56,8 +56,13 @@ Client = MongoClient[Document]
 Database = pymongo.database.Database[Document]
 FORMAT = 1
 _LOG = logging.getLogger(__name__)
-# Milliseconds until a server that can't be found, a connection and a call are given up.
-_LIMITS = {"serverSelectionTimeoutMS": 10_000, "connectTimeoutMS": 10_000, "timeoutMS": 60_000}
+# Milliseconds until a server that can't be found, a connection and an answer are given up. (With
+# `timeoutMS` a call would be tried all that time, and whoever waits for it be told too late.)
+_LIMITS = {
+    "serverSelectionTimeoutMS": 10_000,
+    "connectTimeoutMS": 10_000,
+    "socketTimeoutMS": 60_000,
+}
 _USER = re.compile(r"(?<=://)([^/@:]*)(:[^/@]*)?@")
 
 

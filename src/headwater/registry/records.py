@@ -74,7 +74,7 @@ class FeatureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 def record_of(view: AnalyzedView, feature: AnalyzedFeature) -> FeatureRecord:
     """The record of a feature that a view declares; what it leaves open, its view says."""
     declared = feature.feature.to_dict()
-    around = view.view.to_dict()
+    around = view.view.to_dict(only={"owner", "tags", "update_frequency", "ttl"})
     kind = "derived" if feature.kind == "derived" else "raw"
     return FeatureRecord(
         name=feature.name,
