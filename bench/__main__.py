@@ -10,13 +10,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench import http_load, rows
+from bench import http_load, registry, rows
 from bench.compare import Block, Line, measure
 from bench.measure import HERE, Command, Log, machine, run
 from bench.report import facts, notes, table
 from bench.sizes import folder_of, shapes, short
 
-BLOCKS = ("lookup", "sums", "aggregates", "indicators", "read", "http", "load", "memory", "start")
+BLOCKS = (
+    "lookup",
+    "sums",
+    "aggregates",
+    "indicators",
+    "read",
+    "http",
+    "load",
+    "memory",
+    "registry",
+    "start",
+)
 LIMIT_MIB = 1024.0
 GROWTH = 1.2
 
@@ -93,6 +104,8 @@ class _Run:
             return self._http()
         if name == "memory":
             return list(self._memory())
+        if name == "registry":
+            return self._registry()
         peer = None if self.feast is None else self.feast.task
         block = rows.starts(3 if self.quick else 9) if name == "start" else self._block(name, peer)
         return measure(block, self.repeat, self.log, self.say, peers=peer is not None)
@@ -135,6 +148,14 @@ class _Run:
             say=self.say,
             peer=None if self.feast is None else self.feast.server(self.work / "feast-http"),
         )
+
+    def _registry(self) -> list[Line]:
+        work = self.work / "registry"
+        work.mkdir()
+        measured = registry.measure(
+            work, quick=self.quick, repeat=self.repeat, log=self.log, say=self.say
+        )
+        return list(measured)
 
     def _memory(self) -> Iterator[Line]:
         """Peak memory of a large load, against that of one a quarter as large."""

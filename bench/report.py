@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from statistics import median
 from typing import Any
 
@@ -30,7 +31,9 @@ def table(lines: Sequence[Line], *, peers: bool, judge: bool) -> str:
 
 def _cells(line: Line, *, peers: bool, judge: bool) -> list[str]:
     target = f"{'>=' if line.rate else '<='} {line.bound:.3g} x"
-    if line.absolute:
+    if line.bound == inf:
+        target = f"<= {line.absolute}"
+    elif line.absolute:
         target += f" ({line.absolute})"
     if line.ratio is None:
         cells = [line.work, "", line.limit_name, "", "", "", target, "not measured", ""]
