@@ -103,9 +103,11 @@ def _smooth_given(values: Float64, begin: Int64, n: int, alpha: float) -> Float6
     at, left = begin[ready] + n, sizes[ready] - n
     state = _means(values, begin[ready], n)
     found[at - 1] = state
+    longest = int(left.max(initial=0))
+    actives = np.searchsorted(-left, -np.arange(longest + 1)).tolist()
     step = 0
     with np.errstate(over="ignore", invalid="ignore"):
-        while (active := int(np.searchsorted(-left, -step))) >= _FEW:
+        while (active := actives[step]) >= _FEW:
             here = at[:active] + step
             state = state[:active] + alpha * (values[here] - state[:active])
             found[here] = state
