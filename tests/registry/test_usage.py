@@ -65,6 +65,14 @@ def test_what_uses_add_up_to(registry):
     assert usage_statistics(registry, "demo", "b") == UsageStatistics(0, 0, (), None, None, None)
 
 
+def test_a_version_has_one_name(registry):
+    (kept,) = record_usage(registry, "demo", [replace(use(1), feature_version="1.0")])
+    assert kept.feature_version == "1.0.0"
+    record_usage(registry, "demo", [use(2)])
+    (group,) = registry.usage_groups("demo", ["a"])
+    assert (group.feature_version, group.count) == ("1.0.0", 2)
+
+
 def test_models_are_those_that_have_a_name(registry):
     told = {"operation": "online", "service": "ranking"}
     record_usage(registry, "demo", [use(1, model="", **told), use(2, model="m"), use(3, model="m")])

@@ -234,8 +234,7 @@ class FeatureStoreService:
         )
 
     def _record(self, usage: schemas.FeatureUsageCreate) -> schemas.FeatureUsageResponse:
-        kept = convert.usage_of(usage)
-        record_usage(self.registry, self.project, [kept])
+        (kept,) = record_usage(self.registry, self.project, [convert.usage_of(usage)])
         return convert.usage_response(self.project, kept)
 
     async def _become(

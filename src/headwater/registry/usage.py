@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from headwater.errors import NotFoundError
 from headwater.registry.kinds import FeatureUsage
 from headwater.registry.listed import UsageGroup, UsageTotal
@@ -26,18 +28,23 @@ class UsageStatistics:
     last_used_at: int | None
 
 
-def record_usage(registry: Registry, project: str, usages: Iterable[FeatureUsage]) -> None:
-    """Keep uses, all or none, each once however often it is told (by `id`).
+def record_usage(
+    registry: Registry, project: str, usages: Iterable[FeatureUsage]
+) -> tuple[FeatureUsage, ...]:
+    """Keep uses, all or none, each once however often it is told (by `id`); as they are kept.
 
-    Raises NotFoundError for an unknown feature or version.
+    Raises NotFoundError for an unknown feature or version; `1.0` means 1.0.0.
     """
-    given = list(usages)
     head = registry.head(project)
-    for usage in given:
+    kept = []
+    for usage in usages:
         entry = known_feature(head, usage.feature_name)
-        if known_version(entry, usage.feature_version) is None:
+        version = known_version(entry, usage.feature_version)
+        if version is None:
             raise NotFoundError(no_version(entry, usage.feature_name, usage.feature_version))
-    registry.put(project, given)
+        kept.append(msgspec.structs.replace(usage, feature_version=version))
+    registry.put(project, kept)
+    return tuple(kept)
 
 
 def usage_history(

@@ -57,8 +57,7 @@ class Counted(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 Deliver = Callable[[str, Sequence[Counted]], None]
-"""Keeps what the process of that name has counted. Raises HeadwaterError: what is retryable is
-told again, and so is what is not, in the hope that it is some day."""
+"""Keeps what the process of that name has counted. What raises a HeadwaterError is told again."""
 
 
 class Tally:
