@@ -13,7 +13,7 @@ from headwater import FeatureStore
 from headwater.api.app import create_app
 from headwater.api.projects import Projects
 from headwater.config import local_settings
-from headwater.errors import ComputeError, DefinitionError, RefusedError
+from headwater.errors import ComputeError, DefinitionError
 
 ANN, BOB = {"X-Headwater-User": "ann"}, {"X-Headwater-User": "bob"}
 HEAD = "from headwater import feature_function\n\n"
@@ -152,7 +152,7 @@ def test_trust_that_is_withdrawn_stops_what_runs(api, settings, tmp_path):
     activate(api, "f")
     later = local_settings(tmp_path, project="shop", registry__url=str(settings.registry.url))
     store = FeatureStore(settings=later)
-    with pytest.raises(RefusedError, match="does not name 'ann'"):
+    with pytest.raises(ComputeError, match="does not name 'ann'"):
         store.get_historical_features(spine(), ["f"]).to_arrow()
     store.close()
 

@@ -21,15 +21,23 @@ MODULE = "headwater.compute.foreign_child"
 
 def check_trusted(engine: DuckDBEngine, feature: str, authors: Iterable[str | None]) -> None:
     """Raises RefusedError unless the operator lets the code of all these authors be run."""
+    why = _why_not(engine, feature, authors)
+    if why is not None:
+        raise RefusedError(
+            f"{why}. Declare the function in a module of the project, or leave out 'source' to "
+            "keep the feature in the catalogue alone"
+        )
+
+
+def _why_not(engine: DuckDBEngine, feature: str, authors: Iterable[str | None]) -> str | None:
     trusted = engine.children.limits.trusted
     strangers = sorted({str(author) for author in authors if author not in trusted})
     if not strangers:
-        return
+        return None
     named = ", ".join(f"'{name}'" for name in strangers)
-    raise RefusedError(
+    return (
         f"feature '{feature}': Python code that came over the API is kept and shown, not run: the "
-        f"setting 'api.trusted_authors' does not name {named}. Declare the function in a module "
-        "of the project, or leave out 'source' to keep the feature in the catalogue alone"
+        f"setting 'api.trusted_authors' does not name {named}"
     )
 
 
@@ -59,9 +67,11 @@ def call_apart(
 ) -> pa.ChunkedArray:
     """What the function of a feature makes of rows.
 
-    Raises RefusedError where its author is not trusted here, ComputeError where it fails.
+    Raises ComputeError where it fails, or its author is not trusted here.
     """
-    check_trusted(engine, feature.name, [feature.feature.code_by])
+    why = _why_not(engine, feature.name, [feature.feature.code_by])
+    if why is not None:
+        raise ComputeError(why)
     if ref.code is None:
         raise ComputeError(f"feature '{feature.name}' has no code of its own")
     asked = {
