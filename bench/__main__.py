@@ -26,6 +26,7 @@ BLOCKS = (
     "load",
     "memory",
     "registry",
+    "lineage",
     "start",
 )
 LIMIT_MIB = 1024.0
@@ -107,10 +108,14 @@ class _Run:
         if name == "registry":
             return self._registry()
         peer = None if self.feast is None else self.feast.task
-        block = rows.starts(3 if self.quick else 9) if name == "start" else self._block(name, peer)
+        block = self._block(name, peer)
         return measure(block, self.repeat, self.log, self.say, peers=peer is not None)
 
     def _block(self, name: str, peer: Any) -> Block:
+        if name == "start":
+            return rows.starts(3 if self.quick else 9)
+        if name == "lineage":
+            return rows.lineages(self.work, quick=self.quick)
         sets = {"lookup": "joins", "sums": "windows", "aggregates": "windows", "indicators": "bars"}
         data = sets.get(name, "latest")
         folder, shape = self._data(data), shapes(quick=self.quick)[data]

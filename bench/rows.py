@@ -150,6 +150,27 @@ def memory_tasks(small: Path, large: Path, work: Path) -> tuple[Task, Task]:
     return few, many
 
 
+def lineages(work: Path, *, quick: bool) -> Block:
+    """Recursive lineage; the design's target is 100 ms, where a bare walk takes 6."""
+    nodes = 1_000 if quick else 10_000
+    root = str(work / "lineage")
+    limit = Task.of("limits.lineage", "reach", nodes=nodes, calls=10)
+    rows = [
+        Row(
+            f"recursive lineage, {short(nodes)} features{form}",
+            "a walk over dictionaries",
+            limit,
+            Task.of("product.lineage", function, root=root, calls=10),
+            100 / 6,
+            "ms",
+            "100 ms",
+        )
+        for function, form in (("recursive", ""), ("graph", ", nodes and edges"))
+    ]
+    prepare = Task.of("product.lineage", "prepare", root=root, nodes=nodes)
+    return Block("lineage", tuple(rows), (prepare,))
+
+
 def starts(repeat: int) -> Block:
     """Row 7: how long a process takes to start."""
 

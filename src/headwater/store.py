@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from headwater.offline.duckdb_names import named_features
 from headwater.recording import training_recorder
 from headwater.registry.apply import Applied, apply_plan
 from headwater.registry.build import build_plan
-from headwater.registry.head import Head, VersionEntry
+from headwater.registry.head import Head
 from headwater.registry.kinds import FeatureVersion
 from headwater.registry.plan import Plan
 from headwater.registry.state import (
@@ -265,10 +265,11 @@ class FeatureStore:
     def publish(self) -> None:
         """Make the serving catalogue say what the registry says; apply and runs do it."""
         from headwater.serving.live import publish
-        from headwater.serving.publishing import Contents, build_catalogue
+        from headwater.serving.publishing import Contents, build_catalogue, served_keys
 
         head = self.registry.head(self.project)
-        contents = Contents(self.project_of, self._versions_of(head), self.is_filled)
+        versions = self.registry.get_many(self.project, FeatureVersion, served_keys(head))
+        contents = Contents(self.project_of, versions, self.is_filled)
         catalogue = build_catalogue(self.project, head, self.analyzed(head), contents)
         publish(self.online, catalogue)
         if "_online_reader" in self.__dict__:
@@ -277,17 +278,6 @@ class FeatureStore:
     def is_filled(self, revision: str) -> bool:
         """Whether runs have published values of a revision."""
         return self.online.published(self.project, [revision])[0] is not None
-
-    def _versions_of(self, head: Head) -> Callable[[VersionEntry], FeatureVersion]:
-        """Finds the content of a version; the current ones are read together."""
-        keys = [entry.versions[entry.current].object for entry in head.applied().values()]
-        known = self.registry.get_many(self.project, FeatureVersion, keys)
-
-        def version(entry: VersionEntry) -> FeatureVersion:
-            found = known.get(entry.object)
-            return found or self.registry.get(self.project, FeatureVersion, entry.object)
-
-        return version
 
     def analyzed(self, head: Head | None = None) -> AnalyzedProject:
         """The project's definitions as they stand, analysed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeVar
 
 NodeKind = Literal["table", "source", "column", "feature", "service", "model"]
@@ -24,7 +25,7 @@ class Node:
     version: str | None = None
     status: str | None = None
 
-    @property
+    @cached_property
     def id(self) -> str:
         return f"{self.kind}:{self.name}"
 
@@ -69,13 +70,16 @@ class Drawing:
         self._starts = tuple(self._nodes)
         self._edges: dict[tuple[str, str], Edge] = {}
 
-    def edge(self, start: Node, end: Node, labels: Iterable[str] = ()) -> None:
-        for node in (start, end):
-            self._nodes.setdefault(node.id, node)
+    def edge(self, start: Node, end: Node, labels: tuple[str, ...] = ()) -> None:
         place = start.id, end.id
+        for name, node in zip(place, (start, end), strict=True):
+            self._nodes.setdefault(name, node)
         known = self._edges.get(place)
-        told = (*(known.labels if known is not None else ()), *labels)
-        self._edges[place] = Edge(*place, tuple(dict.fromkeys(told)))
+        if known is None:
+            self._edges[place] = Edge(*place, labels)
+        elif known.labels != labels:
+            told = dict.fromkeys((*known.labels, *labels))
+            self._edges[place] = Edge(*place, tuple(told))
 
     def graph(self) -> Graph:
         return Graph(self._starts, self._nodes, tuple(self._edges.values()))

@@ -9,6 +9,9 @@ from headwater.registry.kinds import FeatureUsage
 from headwater.registry.listed import UsageGroup
 from headwater.registry.store import Registry
 
+_FEW = 1_000
+"""As many features are asked for by name; of more, all uses are read."""
+
 
 @dataclass(frozen=True)
 class ModelUse:
@@ -26,7 +29,10 @@ class ModelUse:
 
 def model_uses(registry: Registry, project: str, features: Collection[str]) -> list[ModelUse]:
     """The uses of these features by models that are named, by model and feature."""
-    return _uses(registry.usage_groups(project, features)) if features else []
+    if len(features) <= _FEW:
+        return _uses(registry.usage_groups(project, features)) if features else []
+    wanted = frozenset(features)
+    return [use for use in _uses(registry.usage_groups(project)) if use.feature in wanted]
 
 
 def used_by(registry: Registry, project: str, model: str) -> list[ModelUse]:

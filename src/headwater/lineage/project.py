@@ -41,6 +41,7 @@ class ProjectLineage:
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
         self.columns = ColumnLineage(contents)
+        self._features: dict[str, Node] = {}
 
     # --- what there is ----------------------------------------------------------------------
 
@@ -83,10 +84,12 @@ class ProjectLineage:
         return f"there is no feature, source or service '{text}'{near_miss(text, known)}"
 
     def feature(self, name: str) -> Node:
-        entry = self.contents.head.features.get(name)
-        if entry is None:
-            return Node("feature", name, status="unresolved")
-        return Node("feature", name, entry.current, entry.status)
+        node = self._features.get(name)
+        if node is None:
+            entry = self.contents.head.features.get(name)
+            told = (None, "unresolved") if entry is None else (entry.current, entry.status)
+            node = self._features[name] = Node("feature", name, *told)
+        return node
 
     def features(self) -> list[Node]:
         """Every feature, for a graph of the whole project."""

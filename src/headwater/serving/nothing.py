@@ -59,3 +59,13 @@ def revived(value: Any, dtype: str) -> Any:
     if dtype == "timestamp" and isinstance(value, int):
         return from_micros(value)
     return value
+
+
+def stored_value(value: Any) -> Any:
+    """A value as the row codec holds it: timestamps as microseconds, dates as days."""
+    if isinstance(value, dt.datetime):
+        since = value - dt.datetime(1970, 1, 1, tzinfo=value.tzinfo)
+        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    if isinstance(value, dt.date):
+        return (value - dt.date(1970, 1, 1)).days
+    return value
