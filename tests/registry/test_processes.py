@@ -84,7 +84,7 @@ def at_generation(request, registry_backend, tmp_path):
 @pytest.mark.parametrize(("generation", "stride"), [(0, 10), (2, 1)])
 def test_killed_at_any_moment_the_project_is_before_or_after(at_generation, generation, stride):
     """From an empty database too, where the apply makes the tables first."""
-    urls = [at_generation(generation) for _ in range(12 if generation == 0 else 40)]
+    urls = [at_generation(generation) for _ in range(12 if generation == 0 else 80)]
     with worker("crash", stride, *urls) as process:
         moments = int(process.stdout.read())
     assert moments > 5
