@@ -426,15 +426,17 @@ def test_a_run_of_several_views_that_is_stopped_stops_all_of_them(store, monkeyp
     """Ctrl-C reaches one thread; the runs in others must not go on behind it."""
     from headwater.pipeline import materialize
 
-    heard, wait = threading.Event(), materialize.wait
+    waits, heard, wait = threading.Event(), threading.Event(), materialize.wait
 
     def waiting(jobs):
         try:
+            waits.set()
             wait(jobs)
         finally:
             heard.set()
 
     def stop(_state):
+        assert waits.wait(30)
         os.kill(os.getpid(), signal.SIGINT)
         assert heard.wait(30)
 

@@ -107,6 +107,29 @@ def test_before_the_first_run_nothing_is_found(store):
     assert {row[1] for rows in read(store, AT).values() for row in rows} == {"NOT_FOUND"}
 
 
+def test_without_a_row_a_derived_value_reads_the_defaults_of_its_inputs(make):
+    """In the view of the window as in another one, and where the tick comes into it."""
+    own = [
+        Feature("spent", "sum(amount)", window="1h", default=5.0),
+        Feature("spent_more", "spent + 1"),
+        Feature("spent_at", "spent + hour(as_of())"),
+    ]
+    other = FeatureView(
+        "other",
+        entity=shop.USER,
+        update_frequency="2h",
+        features=[Feature("spent_there", "spent * 10")],
+    )
+    store = make([event("a", day(0, 1), amount=1.0)])
+    store.apply([view("spending", own, update_frequency="hourly"), other])
+    names = ["spent", "spent_more", "spent_at", "spent_there"]
+    for at in (day(0, 2), day(0, 6)):
+        store.materialize(until=at)
+        users = ["a", "unseen"]
+        assert served(store, names, users) == trained(store, names, users, at), moment(at)
+    assert list(served(store, names, ["unseen"])[0].values()) == [5.0, 6.0, 11.0, 50.0]
+
+
 @pytest.mark.parametrize("expression", ["amount", "lag(amount)"])
 def test_a_value_without_a_row_that_depends_on_the_tick(make, expression):
     """It is computed when it is read, as of the published tick; other expressions are stored."""

@@ -105,8 +105,8 @@ class Materializer:
             tell(state)
 
         with ThreadPoolExecutor(max_workers=max(1, min(workers, len(targets)))) as pool:
-            jobs = [pool.submit(self._run, target, clock, tell_or_stop) for target in targets]
             try:
+                jobs = [pool.submit(self._run, target, clock, tell_or_stop) for target in targets]
                 wait(jobs)
             except KeyboardInterrupt:
                 # It reaches this thread only; the others hear of it at their next step.
