@@ -6,6 +6,7 @@ import pytest
 
 from headwater.errors import DefinitionError, NotFoundError, PreconditionError, RefusedError
 from headwater.registry.audit import history
+from headwater.registry.build import build_plan
 from headwater.registry.governance import Governance
 from headwater.registry.kinds import Revision
 from headwater.registry.listed import ListedQuery
@@ -418,3 +419,31 @@ def test_applying_leaves_mere_entries_alone(governed, apply):
     apply(analyze([view("user_ads", feature("clicks"))]))
     apply(analyze([], entities=[], sources=[]))
     assert governed.get("rsi") == before
+
+
+# --- what is computed -----------------------------------------------------------------------
+
+
+def computed(first, second):
+    return analyze([view("ads", feature(*first), feature(*second))])
+
+
+def test_edges_follow_a_rollback_of_what_is_computed(registry, governed, apply):
+    apply(computed(("a", "sum(x)"), ("d", "a + 1")))
+    later = computed(("a", "sum(x)"), ("d", "avg(x)"))
+    apply(later)
+    assert (governed.get("d").entry.upstream, governed.get("a").downstream) == ((), ())
+    governed.rollback("d", "1.0.0", author="ann")
+    assert (governed.get("d").entry.upstream, governed.get("a").downstream) == (("a",), ("d",))
+    assert not build_plan(registry, "demo", later).has_changes
+    with pytest.raises(RefusedError, match="d depends on it"):
+        governed.set_status("a", "deprecated", author="ann")
+
+
+def test_a_rollback_into_a_circle_is_refused(governed, apply):
+    apply(computed(("a", "sum(x)"), ("d", "a + 1")))
+    apply(computed(("a", "sum(x)"), ("d", "avg(x)")))
+    apply(computed(("d", "avg(x)"), ("a", "d + 1")))
+    with pytest.raises(RefusedError, match="d -> a -> d"):
+        governed.rollback("d", "1.0.0", author="ann")
+    assert governed.get("d").entry.current == "2.0.0"

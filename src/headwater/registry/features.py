@@ -23,6 +23,7 @@ from headwater.registry.records import (
     restored,
     transformation_of,
     upstream_of,
+    upstream_of_version,
 )
 from headwater.registry.versions import FIRST, Wanted, check_wanted, next_version
 
@@ -197,15 +198,16 @@ class FeaturePlanner:
             reason = self._reason(view, feature, found, fields)
             after, version = self._raised(view, feature, entry, (found, reason), wanted)
         back = entry.status == "archived"
-        record = record_of(view, feature)
+        record, upstream = record_of(view, feature), upstream_of(feature)
         if after.held is not None and returned is not None:
             record = restored(record, returned)
+            upstream = upstream_of_version(returned, record)
         after = replace(
             after,
             view=view.name,
             status="active" if back else entry.status,
             record=content_key(record),
-            upstream=upstream_of(feature),
+            upstream=upstream,
         )
         touched = back or version is not None or bool(fields) or after.record != entry.record
         if touched:

@@ -119,5 +119,10 @@ def upstream_of(feature: AnalyzedFeature) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*feature.inputs, *feature.feature.upstream_features]))
 
 
+def upstream_of_version(version: FeatureVersion, record: FeatureRecord) -> tuple[str, ...]:
+    """The same of a version that was rolled back to, with what its feature names now."""
+    return tuple(dict.fromkeys([*version.inputs, *record.upstream_features]))
+
+
 def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value

@@ -10,7 +10,7 @@ from headwater.registry.changes import FeatureChange
 from headwater.registry.edits import PENDING, Edit, record_changes
 from headwater.registry.head import FeatureEntry, Head
 from headwater.registry.kinds import FeatureVersion, content_key
-from headwater.registry.records import FeatureRecord, restored
+from headwater.registry.records import FeatureRecord, restored, upstream_of_version
 from headwater.registry.versions import rollback_name
 
 
@@ -62,7 +62,14 @@ def rolled_back(
         ),
     }
     held = entry.declared if entry.view else None
-    changed = replace(entry, current=name, versions=versions, record=content_key(after), held=held)
+    changed = replace(
+        entry,
+        current=name,
+        versions=versions,
+        record=content_key(after),
+        upstream=upstream_of_version(content, after) if entry.view else entry.upstream,
+        held=held,
+    )
     change = FeatureChange(
         "changed",
         record.name,
