@@ -145,6 +145,20 @@ def test_rows_that_nobody_knew_yet_are_not_written(make):
     ]
 
 
+def test_a_lookup_at_a_tick_sees_what_came_within_its_delay(make):
+    rows = [
+        event("a", day(0, 1), kind="in time", known=day(0, 2.1)),
+        event("a", day(0, 1.5), kind="too late", known=day(0, 2.3)),
+    ]
+    store = make([*rows, event("b", day(0, 1), kind="only", known=day(0, 2.1))])
+    store.apply([shop.latest(update_frequency="hourly", data_delay="10m")])
+    at = day(0, 2.2)
+    store.materialize(until=at)
+    expected = [{"last_kind": "in time"}, {"last_kind": "only"}]
+    assert served(store, ["last_kind"], ["a", "b"]) == expected
+    assert trained(store, ["last_kind"], ["a", "b"], at) == expected
+
+
 def test_rows_of_the_future_wait_until_their_time(make):
     now = time.time_ns() // 1_000
     rows = [event("a", now - HOUR, kind="past"), event("a", now + HOUR, kind="future")]
