@@ -16,8 +16,8 @@ help: ## Say what there is to make
 demo: $(READY) ## Run the main job end to end on real data
 	@$(PY) examples/demo.py $(ARGS)
 
-test: $(READY) ## Run the tests (ARGS="-k name" for some of them)
-	@$(PY) -m pytest $(ARGS)
+test: $(READY) ## Run the tests, on all cores (ARGS="-k name" for some of them)
+	@$(PY) -m pytest -n logical --dist worksteal $(ARGS)
 
 servers: ## Install and build the servers that some tests need (PostgreSQL; FerretDB, with Go)
 	@tests/servers/install
