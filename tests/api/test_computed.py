@@ -64,6 +64,25 @@ def test_what_is_wrong_is_told_at_activation(api):
     assert "not run" in api.problem("POST", "/features/python/activate", 409)
 
 
+@pytest.mark.parametrize("computed", [True, False])
+def test_an_active_feature_takes_no_rule_that_is_not_built(api, computed):
+    if computed:
+        create(api, "biggest", "max(amount)")
+        api.post("/features/biggest/activate")
+    else:
+        api.create("biggest", active=True)
+    rules = [{"rule_type": "outlier", "parameters": {"k": 3}}]
+    new = {"version": "1.0.1", "changelog": "rules", "validation_snapshot": rules}
+    for method, path, body in (
+        ("PUT", "", {"validation_rules": rules}),
+        ("POST", "/versions", new),
+        ("POST", "/versions/propose", {"validation_snapshot": rules}),
+    ):
+        said = api.problem(method, f"/features/biggest{path}", 409, json=body)
+        assert "'validation_rules': rule 'outlier' is not built" in said
+    assert api.get("/features/biggest")["current_version"] == "1.0.0"
+
+
 def test_a_declared_feature_is_the_same_object(api, store):
     found = api.get("/features/total")
     assert (found["status"], found["current_version"]) == ("active", "1.0.0")

@@ -240,6 +240,7 @@ class Governance:
             entry = _open_entry(head, name, expected)
             before = self._record(entry)
             after = replace(before, **snapshot)
+            _refuse_unbuilt_rules(after, entry.status)
             if entry.view and after != before:
                 return self._planner.edition(head, after, author, wanted)
             current = self._content(entry, entry.current)
@@ -254,6 +255,7 @@ class Governance:
         entry = _open_entry(head, name, None)
         before = self._record(entry)
         after = replace(before, **snapshot)
+        _refuse_unbuilt_rules(after, entry.status)
         if entry.view and after != before:
             return judging.proposed(name, entry, self._planner.edition(head, after, author))
         return entries.proposed(entry, before, after)
@@ -349,14 +351,13 @@ class Governance:
         self, head: Head, before: FeatureRecord, after: FeatureRecord, status: Status, author: str
     ) -> Edit | Plan | None:
         entry = head.features[before.name]
+        _refuse_unbuilt_rules(after, status)
         if entry.view and before != after:
             if status != entry.status:
                 raise RefusedError(
                     f"feature '{before.name}': change its content first, then its status"
                 )
             return self._planner.edition(head, after, author)
-        if status == "active":
-            _refuse_unbuilt_rules(after)
         if (entry.status, status) == ("draft", "active"):
             plan = self._planner.activation(head, after, author)
             if plan is not None:
@@ -415,9 +416,9 @@ class Governance:
         return told_objects(self._registry, self._project, plan.objects, head, plan.puts)
 
 
-def _refuse_unbuilt_rules(record: FeatureRecord) -> None:
+def _refuse_unbuilt_rules(record: FeatureRecord, status: Status) -> None:
     for rule in record.validation_rules:
-        if rule["rule_type"] not in BUILT_RULES:
+        if status == "active" and rule["rule_type"] not in BUILT_RULES:
             raise RefusedError(
                 f"feature '{record.name}': field 'validation_rules': rule '{rule['rule_type']}' is "
                 f"not built, so it could not be checked (built: {', '.join(BUILT_RULES)}); a draft "
