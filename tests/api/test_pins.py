@@ -74,3 +74,11 @@ def test_mistakes(api, store):
     assert "is not pinned to last_amount@1.0.0" in api.problem("POST", path, 409, params=asked)
     api.problem("GET", "/features/last_amount/versions/9.0.0/services", 404)
     api.problem("GET", "/features/lst/versions/1.0.0/services", 404)
+
+
+def test_what_a_service_lists_is_not_archived(api, store):
+    path = "/features/last_amount"
+    assert api.request("DELETE", path).status_code == 204
+    said = api.problem("PUT", path, 409, json={"status": "archived"})
+    assert "model, ranker would lose it" in said
+    assert served(store, "model") == [50.0]

@@ -31,7 +31,7 @@ from headwater.registry.judging import Proposal
 from headwater.registry.kinds import Commit, FeatureVersion, now_us, unpack
 from headwater.registry.lineage import FeatureGraph, Lineage
 from headwater.registry.listed import ListedQuery, listed
-from headwater.registry.pins import Repinned, pinned_services, repin
+from headwater.registry.pins import Repinned, pinned_services, repin, services_of
 from headwater.registry.plan import Plan
 from headwater.registry.records import FeatureRecord
 from headwater.registry.rollback import refuse_collected, rolled_back
@@ -346,6 +346,16 @@ class Governance:
                 f"feature '{name}': {', '.join(below)} {verb} on it; deprecate what is downstream "
                 "first"
             )
+        if status == "archived":
+            services = services_of(self._registry, self._project, head)
+            listing = [
+                s.name for s in services.values() if name in {ref.feature for ref in s.features}
+            ]
+            if listing:
+                raise RefusedError(
+                    f"feature '{name}': {', '.join(listing)} would lose it; take it off these "
+                    "services first"
+                )
 
     def _edited(
         self, head: Head, before: FeatureRecord, after: FeatureRecord, status: Status, author: str
