@@ -77,6 +77,7 @@ class FeaturePlanner:
         self._readers = readers
         self._desired = desired
         self._stored = base.features()
+        self._changed_views = base.definitions["view"]
         self._generation = base.head.generation + 1
         self._touched = {
             name
@@ -197,7 +198,7 @@ class FeaturePlanner:
         else:
             reason = self._reason(view, feature, found, fields)
             after, version = self._raised(view, feature, entry, (found, reason), wanted)
-        back = entry.status == "archived"
+        back = entry.status == "archived" and not self._was_declared(view, feature)
         record, upstream = record_of(view, feature), upstream_of(feature)
         if after.held is not None and returned is not None:
             record = restored(record, returned)
@@ -228,6 +229,14 @@ class FeaturePlanner:
             comparison=found.comparison if version is not None else None,
         )
         return Outcome(after, change, version, record)
+
+    def _was_declared(self, view: AnalyzedView, feature: AnalyzedFeature) -> bool:
+        """Whether the stored definitions hold a feature: then it was archived by request, and
+        stays so.
+        """
+        if feature.name in self._stored:
+            return True
+        return view.name in self._base.head.views and view.name not in self._changed_views
 
     def _raised(
         self,

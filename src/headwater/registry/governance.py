@@ -40,11 +40,12 @@ from headwater.registry.state import known_feature, load_versions, named_version
 from headwater.registry.store import Registry
 from headwater.registry.trail import told_features, told_objects
 from headwater.registry.transitions import check_transition
-from headwater.registry.versions import Wanted
+from headwater.registry.versions import Wanted, next_version
 
 _ATTEMPTS = 200
 _LONGEST_PAUSE = 0.2
 _CLOSED = ("deprecated", "archived")
+_RESPELLED = "written otherwise; the syntax trees are equal"
 
 
 class Planner(Protocol):
@@ -257,7 +258,7 @@ class Governance:
         after = replace(before, **snapshot)
         _refuse_unbuilt_rules(after, entry.status)
         if entry.view and after != before:
-            return judging.proposed(name, entry, self._planner.edition(head, after, author))
+            return judging.proposed(name, entry, self._edition(head, before, after, author))
         return entries.proposed(entry, before, after)
 
     def rollback(
@@ -367,12 +368,26 @@ class Governance:
                 raise RefusedError(
                     f"feature '{before.name}': change its content first, then its status"
                 )
-            return self._planner.edition(head, after, author)
+            return self._edition(head, before, after, author)
         if (entry.status, status) == ("draft", "active"):
             plan = self._planner.activation(head, after, author)
             if plan is not None:
                 return plan
         return entries.edited(entry, before, after, status)
+
+    def _edition(
+        self, head: Head, before: FeatureRecord, after: FeatureRecord, author: str
+    ) -> Plan:
+        """The plan of an edit. Code that is only written otherwise makes a version too: it holds
+        what was written.
+        """
+        plan = self._planner.edition(head, after, author)
+        entry = head.features[after.name]
+        made = any(f.name == after.name and f.new_version != entry.current for f in plan.features)
+        if made or before.transformation == after.transformation:
+            return plan
+        number = next_version(entry.versions, "patch")
+        return self._planner.edition(head, after, author, Wanted(number, _RESPELLED))
 
     def _commit(self, step: Step, author: str) -> None:
         """Do a step, and say so to the planner where it changes what is computed."""

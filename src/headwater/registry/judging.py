@@ -49,7 +49,8 @@ def proposed(name: str, entry: FeatureEntry, plan: Plan) -> Proposal:
     if change is None or number is None or number == entry.current:
         reason = change.reason if change is not None else UNCHANGED
         return Proposal(name, entry.current, next_version(entry.versions, "patch"), None, reason)
-    return Proposal(name, entry.current, number, change.bump, change.reason, change.comparison)
+    bump = change.bump or "patch"
+    return Proposal(name, entry.current, number, bump, change.reason, change.comparison)
 
 
 def judged(

@@ -12,7 +12,7 @@ TRANSITIONS: dict[Status, tuple[Status, ...]] = {
     "archived": (),
 }
 """By request. Beside them `apply` archives a feature that its definitions no longer hold, and
-makes one active again that they hold once more."""
+makes one active again that they hold once more. One that was archived by request stays so."""
 
 
 def check_transition(name: str, before: Status, after: Status) -> None:
