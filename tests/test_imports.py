@@ -112,3 +112,15 @@ def test_every_method_of_the_store_is_documented():
         "publish_all",
     }
     assert public - documented <= for_the_rooms, "a method for the rooms, not for users"
+
+
+def test_no_thread_is_the_first_to_decode_into_a_class():
+    """Msgspec crashes where several threads are: decoders are made when modules are imported."""
+    calls = re.compile(r"msgspec\.\w+\.decode\(.*type=(\w+)")
+    found = {
+        (path.name, kind)
+        for path in (ROOT / "src").rglob("*.py")
+        for kind in calls.findall(path.read_text())
+    }
+    # an integer is no class of fields, and a worker reads its settings before it has threads
+    assert {item for item in found if item[1] != "int"} == {("worker.py", "WorkerSettings")}

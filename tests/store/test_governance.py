@@ -314,3 +314,32 @@ def test_what_is_computed_on_read_goes_back_with_what_it_reads(make):
     store.materialize(until=NOON)
     store.governance.rollback("half", "1.0.0", author=AUTHOR)
     assert served(store, "total", "half") == [2.0, 1.5] == trained(store, "total", "half")
+
+
+def test_code_that_is_only_written_otherwise_makes_a_patch(make):
+    store = ready(make)
+    activate(store, record("biggest", "max(amount)"))
+    spelled = {"transformation": sql("max( amount )")}
+    proposed = store.governance.propose("biggest", spelled, author=AUTHOR)
+    assert (proposed.version, proposed.bump) == ("1.0.1", "patch")
+    made = store.governance.update("biggest", spelled, author=AUTHOR)
+    assert made.entry.current == "1.0.1"
+    assert (
+        store.governance.version("biggest", "1.0.1").content.transformation.code == "max( amount )"
+    )
+    assert store.governance.version("biggest", "1.0.0").content.transformation.code == "max(amount)"
+    assert trained(store, "biggest") == trained(store, "biggest@1.0.0") == [2.0]
+    store.materialize(until=NOON)
+    assert served(store, "biggest") == [2.0]
+
+
+def test_what_was_archived_by_request_stays_so(make):
+    store = ready(make)
+    activate(store, record("biggest", "max(amount)"), record("smallest", "min(amount)"))
+    for status in ("deprecated", "archived"):
+        store.governance.set_status("biggest", status, author=AUTHOR)
+    other = Feature("last_kind", "kind")
+    store.apply([shop.view("others", [other])])
+    store.governance.update("smallest", {"transformation": sql("min(amount) + 1")}, author=AUTHOR)
+    assert store.governance.get("biggest").entry.status == "archived"
+    assert store.governance.get("smallest").entry.current == "2.0.0"

@@ -83,6 +83,9 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.name}@{self.version}"
 
 
+_decoder = msgspec.json.Decoder(Manifest)
+
+
 @dataclass(frozen=True)
 class DatasetFolder:
     """The datasets of one project, below `root/project/datasets`."""
@@ -117,9 +120,7 @@ class DatasetFolder:
             raise NotFoundError(f"dataset '{name}' has no version '{number}' (versions: {listed})")
         version = int(number) if number else versions[-1]
         try:
-            return msgspec.json.decode(
-                (self.path(name, version) / MANIFEST).read_bytes(), type=Manifest
-            )
+            return _decoder.decode((self.path(name, version) / MANIFEST).read_bytes())
         except (OSError, msgspec.MsgspecError) as error:
             raise StoreError(f"dataset '{name}@{version}' can't be read: {error}") from None
 

@@ -145,9 +145,14 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True):
         return tuple(name for name, entry in self.revisions.items() if entry.retired is None)
 
 
+# Made when the module is imported, by one thread: msgspec crashes where several are the first to
+# decode into a class at once.
+_decoder = msgspec.json.Decoder(Head)
+
+
 def encode_head(head: Head) -> str:
     return msgspec.json.encode(head).decode()
 
 
 def decode_head(text: str) -> Head:
-    return msgspec.json.decode(text, type=Head)
+    return _decoder.decode(text)

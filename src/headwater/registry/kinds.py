@@ -9,7 +9,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -193,6 +193,12 @@ class Kind(Generic[T]):
     added: tuple[str, ...] = ()
     order: str | None = None
     mutable: bool = False
+    _decoder: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # By one thread: msgspec crashes where several are the first to decode into a class at once.
+        structs = issubclass(self.type, msgspec.Struct)
+        object.__setattr__(self, "_decoder", msgspec.json.Decoder(self.type if structs else Any))
 
     def encode(self, item: T) -> str:
         """The object as JSON text; the order of its fields and keys is kept."""
@@ -204,9 +210,10 @@ class Kind(Generic[T]):
         try:
             if issubclass(self.type, Definition):
                 return self.type.from_dict(msgspec.json.decode(text))
-            return msgspec.json.decode(text, type=self.type)
+            found: T = self._decoder.decode(text)
         except (msgspec.MsgspecError, HeadwaterError) as error:
             raise StoreError(f"{self.name}: the stored text can't be read: {error}") from None
+        return found
 
 
 def content_key(item: Definition | FeatureVersion | FeatureRecord) -> str:

@@ -12,6 +12,7 @@ from headwater.registry.mongo_client import DESCENDING, Database, Document
 
 Rows = dict[str, ListedFeature]
 _CHUNK = 500
+_decoder = msgspec.json.Decoder(list[ListedFeature])
 
 
 def unpacked(document: Document | None) -> Rows:
@@ -19,7 +20,7 @@ def unpacked(document: Document | None) -> Rows:
     packed = None if document is None else document.get("listed")
     if packed is None:
         return {}
-    rows = msgspec.json.decode(zlib.decompress(packed), type=list[ListedFeature])
+    rows = _decoder.decode(zlib.decompress(packed))
     return {row.feature_name: row for row in rows}
 
 

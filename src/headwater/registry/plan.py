@@ -42,6 +42,9 @@ class Plan(msgspec.Struct, frozen=True):
         return explain(self)
 
 
+_decoder = msgspec.json.Decoder(Plan)
+
+
 def encode_plan(plan: Plan) -> str:
     """The plan as JSON text, complete, for a file that is applied later."""
     return msgspec.json.encode(plan).decode()
@@ -50,6 +53,6 @@ def encode_plan(plan: Plan) -> str:
 def decode_plan(text: str) -> Plan:
     """The plan that `encode_plan` wrote. Raises DefinitionError."""
     try:
-        return msgspec.json.decode(text, type=Plan)
+        return _decoder.decode(text)
     except msgspec.MsgspecError as error:
         raise DefinitionError(f"plan: the text is not that of a plan: {error}") from None
