@@ -13,6 +13,7 @@ from headwater.cli import (
     changes,
     collect,
     dataset,
+    doctor,
     explain,
     govern,
     history,
@@ -36,7 +37,6 @@ app = typer.Typer(
     name="headwater",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -53,6 +53,7 @@ for module in (
     training,
     runs,
     collect,
+    doctor,
     serving,
 ):
     for name, command in module.COMMANDS.items():

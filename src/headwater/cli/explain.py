@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headwater.cli.arguments import AsJson, Commands, instant
+from headwater.cli.completion import feature_names
 from headwater.cli.output import cell, emit, emit_json, moment
 from headwater.cli.reading import typed
 from headwater.cli.session import session
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 def explain(
     context: typer.Context,
     feature: Annotated[
-        str, typer.Argument(metavar="FEATURE", help="The feature, with @version if not current.")
+        str,
+        typer.Argument(
+            metavar="FEATURE",
+            help="The feature, with @version if not current.",
+            autocompletion=feature_names,
+        ),
     ],
     *,
     key: Annotated[

@@ -7,10 +7,13 @@ from typing import Annotated
 import typer
 
 from headwater.cli.arguments import AsJson, Commands, Yes
+from headwater.cli.completion import feature_names
 from headwater.cli.output import emit_json, is_interactive, say
 from headwater.cli.session import session
 
-OfFeature = Annotated[str, typer.Argument(metavar="FEATURE", help="The feature.")]
+OfFeature = Annotated[
+    str, typer.Argument(metavar="FEATURE", help="The feature.", autocompletion=feature_names)
+]
 
 
 def rollback(

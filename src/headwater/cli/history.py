@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headwater.cli.arguments import AsJson, Commands, instant
+from headwater.cli.completion import object_names
 from headwater.cli.output import cell, emit, emit_json, jsonable, moment, say
 from headwater.cli.session import session
 from headwater.errors import near_miss
@@ -24,7 +25,10 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 def history(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Changes of this object alone.")
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Changes of this object alone.", autocompletion=object_names
+        ),
     ] = None,
     *,
     kind: Annotated[

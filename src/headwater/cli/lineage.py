@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headwater.cli.arguments import AsJson, Commands
+from headwater.cli.completion import object_names
 from headwater.cli.output import emit, emit_json, jsonable, moment
 from headwater.cli.session import session
 
@@ -40,7 +41,9 @@ def lineage(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="A feature, source, SOURCE.COLUMN, service or model:NAME."
+            metavar="NAME",
+            help="A feature, source, SOURCE.COLUMN, service or model:NAME.",
+            autocompletion=object_names,
         ),
     ],
     *,
@@ -97,7 +100,12 @@ def _neighbours(found: ProjectLineage, name: str, depth: int | None) -> dict[str
 def impact(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A feature, a source or SOURCE.COLUMN.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A feature, a source or SOURCE.COLUMN.",
+            autocompletion=object_names,
+        ),
     ],
     *,
     as_json: AsJson = False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headwater.cli.arguments import AsJson, Commands, features_or_service
+from headwater.cli.completion import feature_names, object_names, service_names
 from headwater.cli.output import cell, emit, emit_json, emit_table, say
 from headwater.cli.session import open_store, session
 from headwater.errors import NotFoundError, near_miss
@@ -51,7 +52,9 @@ def list_(
 
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The object.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The object.", autocompletion=object_names)
+    ],
     *,
     kind: Annotated[
         str | None, typer.Option("--kind", help="Its kind, where several objects share the name.")
@@ -77,7 +80,11 @@ def get(
     context: typer.Context,
     features: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FEATURE", help="As feature or view:feature, with @version."),
+        typer.Argument(
+            metavar="FEATURE",
+            help="As feature or view:feature, with @version.",
+            autocompletion=feature_names,
+        ),
     ] = None,
     *,
     key: Annotated[
@@ -90,7 +97,13 @@ def get(
         ),
     ] = None,
     service: Annotated[
-        str | None, typer.Option("--service", "-s", help="Read the features of this service.")
+        str | None,
+        typer.Option(
+            "--service",
+            "-s",
+            help="Read the features of this service.",
+            autocompletion=service_names,
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

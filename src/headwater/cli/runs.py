@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headwater.cli.arguments import AsJson, Commands, instant, names
+from headwater.cli.completion import view_names
 from headwater.cli.output import emit_json, emit_table, jsonable, moment, say, stoppable
 from headwater.cli.progress import progress
 from headwater.cli.session import session
@@ -21,7 +22,8 @@ _COLUMNS = ("view", "tick", "rows", "written", "quarantined", "ahead", "seconds"
 def materialize(
     context: typer.Context,
     views: Annotated[
-        list[str] | None, typer.Argument(metavar="VIEW", help="All that can be, if none.")
+        list[str] | None,
+        typer.Argument(metavar="VIEW", help="All that can be, if none.", autocompletion=view_names),
     ] = None,
     *,
     until: Annotated[
@@ -41,7 +43,9 @@ def materialize(
 
 def backfill(
     context: typer.Context,
-    view: Annotated[str, typer.Argument(metavar="VIEW", help="The view.")],
+    view: Annotated[
+        str, typer.Argument(metavar="VIEW", help="The view.", autocompletion=view_names)
+    ],
     *,
     start: Annotated[str, typer.Option("--from", metavar="TIME", help="The interval's begin.")],
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="Its end, not included.")],

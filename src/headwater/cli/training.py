@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli.arguments import AsJson, Commands, features_or_service
+from headwater.cli.completion import service_names
 from headwater.cli.output import emit, emit_json, say, stoppable
 from headwater.cli.progress import progress
 from headwater.cli.session import session
@@ -38,7 +39,13 @@ def training_set(
         typer.Option("--features", "-f", metavar="A,B", help="Features, separated by commas."),
     ] = None,
     service: Annotated[
-        str | None, typer.Option("--service", "-s", help="Take the features of this service.")
+        str | None,
+        typer.Option(
+            "--service",
+            "-s",
+            help="Take the features of this service.",
+            autocompletion=service_names,
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The Parquet file to write.")
