@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from headwater.errors import HeadwaterError
 
 if TYPE_CHECKING:
+    from headwater.definitions.collection import Definitions
     from headwater.store import FeatureStore
 
 LITTLE_SPACE = 1 << 30
@@ -40,10 +41,14 @@ class Finding:
 Check = Callable[["FeatureStore"], Iterator[Finding]]
 
 
-def examine(store: FeatureStore) -> Iterator[Finding]:
-    """All findings, each as soon as it is made. What needs a part that failed is left out."""
+def examine(store: FeatureStore, declared: Callable[[], Definitions]) -> Iterator[Finding]:
+    """All findings, each as soon as it is made. What needs a part that failed is left out.
+
+    `declared` reads what the project's files declare.
+    """
     failed: set[str] = set()
-    for part, needs, check in _CHECKS:
+    for part, needs, look in _CHECKS:
+        check = _definitions(declared) if look is None else look
         if failed & set(needs):
             failed.add(part)
             continue
@@ -131,18 +136,18 @@ def _registry(store: FeatureStore) -> Iterator[Finding]:
         )
 
 
-def _definitions(store: FeatureStore) -> Iterator[Finding]:
-    from headwater.loading import load_definitions
+def _definitions(declared: Callable[[], Definitions]) -> Check:
+    def check(store: FeatureStore) -> Iterator[Finding]:
+        plan = store.plan(declared())
+        if plan.errors:
+            yield Finding("", "failed", plan.errors[0], "headwater plan")
+        elif plan.has_changes:
+            changed = [f.name for f in plan.features] + [o.name for o in plan.objects]
+            yield _warning(f"files differ from what is applied: {_some(changed)}", "headwater plan")
+        else:
+            yield _ok("files are as applied; every source can be read")
 
-    plan = store.plan(load_definitions(store.settings))
-    if plan.errors:
-        yield Finding("", "failed", str(plan.errors[0]), "headwater plan")
-        return
-    changed = [f.name for f in plan.features] + [o.name for o in plan.objects]
-    if plan.has_changes:
-        yield _warning(f"files differ from what is applied: {_some(changed)}", "headwater plan")
-    else:
-        yield _ok("files are as applied; every source can be read")
+    return check
 
 
 def _serving(store: FeatureStore) -> Iterator[Finding]:
@@ -220,12 +225,12 @@ def _some(names: list[str]) -> str:
     return ", ".join(sorted(names)[:_NAMED]) + more
 
 
-_CHECKS: tuple[tuple[str, tuple[str, ...], Check], ...] = (
+_CHECKS: tuple[tuple[str, tuple[str, ...], Check | None], ...] = (
     ("installation", (), _installation),
     ("settings", (), _settings),
     ("disks", (), _disks),
     ("registry", (), _registry),
-    ("definitions", ("registry",), _definitions),
+    ("definitions", ("registry",), None),
     ("serving", ("registry", "disks"), _serving),
     ("freshness", ("serving",), _freshness),
     ("runs", ("registry",), _runs),

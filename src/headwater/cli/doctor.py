@@ -22,11 +22,13 @@ def doctor(context: typer.Context, *, as_json: AsJson = False) -> None:
     Leaves with 1 where something failed; a warning is none.
     """
     from headwater.examining import examine
+    from headwater.loading import load_definitions
 
     # values are not compared: that would read the sources
-    store = open_store(session(context).settings(registry__compare_rows=0, usage__enabled=False))
+    settings = session(context).settings(registry__compare_rows=0, usage__enabled=False)
+    store = open_store(settings)
     findings: list[Finding] = []
-    for found in examine(store):
+    for found in examine(store, lambda: load_definitions(settings)):
         findings.append(found)
         if not as_json:
             emit(_line(found))
