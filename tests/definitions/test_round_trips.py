@@ -2,7 +2,9 @@
 
 import datetime as dt
 import json
+import re
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,19 @@ from headwater.definitions.functions import FunctionRef, feature_function
 from headwater.definitions.rules import Enum, NotNull, Range, Regex, ValidationRule
 from headwater.definitions.service import FeatureRef, FeatureService, parse_ref
 from headwater.definitions.source import Source
-from headwater.definitions.types import KEY_TYPES, SCALARS, from_arrow, parse_dtype, to_arrow
+from headwater.definitions.types import (
+    KEY_TYPES,
+    SCALARS,
+    element,
+    fields,
+    from_arrow,
+    holds,
+    key_and_value,
+    parse_dtype,
+    parts_of,
+    struct_of,
+    to_arrow,
+)
 from headwater.definitions.view import FeatureView
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name != "usage")
@@ -172,13 +186,72 @@ def test_references(text, parts):
         ("list<int>", "list[int64]"),
         ("list[double]", "list[float64]"),
         ("datetime", "timestamp"),
+        ("LIST[List<int>]", "list[list[int64]]"),
+        ("struct[ctr:float,  Cvr : double]", "struct[ctr: float64, Cvr: float64]"),
+        ('struct["ctr": float]', "struct[ctr: float64]"),
+        ('Struct["a, ""b]": map<str,list[int]>]', 'struct["a, ""b]": map[string, list[int64]]]'),
+        ("map[ text , int ]", "map[string, int64]"),
+        (
+            "list[struct[a: map[date, struct[b: bool]], c: string]]",
+            "list[struct[a: map[date, struct[b: bool]], c: string]]",
+        ),
     ],
 )
 def test_type_aliases(written, canonical):
     assert parse_dtype(written) == canonical
+    assert parse_dtype(canonical) == canonical
 
 
-@pytest.mark.parametrize("dtype", [*SCALARS, *(f"list[{scalar}]" for scalar in SCALARS)])
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("struct[a int]", "a field of a struct is a name and a type"),
+        ("struct[]", "a field of a struct is a name and a type"),
+        ("struct[a: int, A: float]", "two fields are called 'A'"),
+        ("struct[a: flot]", "did you mean 'float'?"),
+        ("map[float, int]", "float64 can't be the key of a map; use one of string, int64, bool"),
+        ("map[int]", "is not a type"),
+        ("list[int, int]", "is not a type"),
+        ("list[int", "is not a type"),
+        ("list[]", "is not a type"),
+        ("list[" * 9 + "int" + "]" * 9, "nested too deeply; 8 levels are the most"),
+    ],
+)
+def test_what_is_no_type(written, told):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        parse_dtype(written)
+
+
+def test_the_parts_of_a_type():
+    dtype = parse_dtype('list[struct[a: int, "b: c": map[string, list[date]]]]')
+    struct = element(dtype)
+    assert fields(struct) == (("a", "int64"), ("b: c", "map[string, list[date]]"))
+    assert struct_of(fields(struct)) == struct
+    assert key_and_value(fields(struct)[1][1]) == ("string", "list[date]")
+    assert parts_of("int64") == ()
+    assert holds(dtype, "date")
+    assert holds(dtype, "map")
+    assert not holds(dtype, "float64")
+
+
+def test_what_arrow_has_and_we_have_not():
+    two = [("a", pa.int64()), ("A", pa.int64())]
+    assert from_arrow(pa.struct(two)) is None
+    assert from_arrow(pa.struct([])) is None
+    assert from_arrow(pa.map_(pa.float64(), pa.int64())) is None
+    assert from_arrow(pa.struct([("a", pa.duration("s"))])) is None
+    assert from_arrow(pa.map_(pa.int32(), pa.int8())) == "map[int64, int32]"
+
+
+NESTED = (
+    "list[list[int64]]",
+    "struct[a: int64, b: struct[c: date]]",
+    "map[string, int64]",
+    "map[date, list[struct[a: map[bool, timestamp]]]]",
+)
+
+
+@pytest.mark.parametrize("dtype", [*SCALARS, *(f"list[{scalar}]" for scalar in SCALARS), *NESTED])
 def test_types_survive_arrow(dtype):
     assert from_arrow(to_arrow(dtype)) == dtype
 

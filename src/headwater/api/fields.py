@@ -183,7 +183,7 @@ Code = Annotated[
 Parameters = Annotated[dict[str, Any], AfterValidator(_json)]
 Values = Annotated[list[Any], Field(min_length=1, max_length=10_000), AfterValidator(_values)]
 Json = Annotated[Any, AfterValidator(_json)]
-DataType = Annotated[str, StringConstraints(max_length=32), AfterValidator(parse_dtype)]
+DataType = Annotated[str, StringConstraints(max_length=1000), AfterValidator(parse_dtype)]
 RequestValues = Annotated[dict[Name, DataType], Field(max_length=100)]
 Relation = Annotated[str, StringConstraints(pattern=_RELATION_PATTERN)]
 Version = Annotated[str, StringConstraints(max_length=64), AfterValidator(_version)]

@@ -1,7 +1,15 @@
-"""The types of values: their names, the aliases that users write, and their Arrow form."""
+"""The types of values: their names, the aliases that users write, and their parts.
+
+A nested type is written with its parts in brackets: `list[int64]`, `map[string, int64]`,
+`struct[ctr: float64, "of day": list[string]]`. The canonical name of a type is the type:
+equal names, equal types.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from headwater.errors import near_miss
@@ -21,9 +29,11 @@ SCALARS = (
     "date",
 )
 KEY_TYPES = ("bool", "int32", "int64", "string", "bytes", "timestamp", "date")
+MAP_KEYS = ("string", "int64", "bool", "date")
 INTEGERS = ("int32", "int64")
 FLOATS = ("float32", "float64")
 NUMBERS = (*INTEGERS, *FLOATS)
+MAX_DEPTH = 8
 
 _ALIASES = {
     "boolean": "bool",
@@ -39,6 +49,10 @@ _ALIASES = {
     "binary": "bytes",
     "datetime": "timestamp",
 }
+_NESTED = ("list[...]", "struct[name: type, ...]", "map[key, value]")
+_OPENING, _CLOSING = "[<", "]>"
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FIELD = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*|"(?:[^"]|"")+")\s*:(.*)', re.DOTALL)
 
 
 def parse_dtype(text: str) -> str:
@@ -46,21 +60,106 @@ def parse_dtype(text: str) -> str:
 
     Raises ValueError with the nearest known name.
     """
-    name = text.strip().lower()
-    for opening, closing in (("list[", "]"), ("list<", ">")):
-        if name.startswith(opening) and name.endswith(closing):
-            return f"list[{_scalar(name[len(opening) : -1], text)}]"
-    return _scalar(name, text)
+    return _parse(text, text, 1)
+
+
+def _parse(text: str, written: str, depth: int) -> str:
+    name = text.strip()
+    if depth > MAX_DEPTH:
+        raise ValueError(f"'{written}' is nested too deeply; {MAX_DEPTH} levels are the most")
+    found = re.fullmatch(r"([A-Za-z]+)\s*(?:\[(.*)\]|<(.*)>)", name, re.DOTALL)
+    if found is None:
+        return _scalar(name.lower(), written)
+    kind, inner = found.group(1).lower(), found.group(2) or found.group(3) or ""
+    parts = _split(inner)
+    if kind == "list" and len(parts) == 1:
+        return list_of(_parse(parts[0], written, depth + 1))
+    if kind == "struct":
+        return _struct(parts, written, depth)
+    if kind == "map" and len(parts) == 2:
+        return _map(parts, written, depth)
+    raise _unknown(name.lower(), written)
+
+
+def _struct(parts: Iterable[str], written: str, depth: int) -> str:
+    found = []
+    for part in parts:
+        named = _FIELD.fullmatch(part)
+        if named is None:
+            raise ValueError(
+                f"'{written}': a field of a struct is a name and a type, as in "
+                f"struct[clicks: int64, \"top words\": list[string]]; got '{part.strip()}'"
+            )
+        found.append((_unquote(named.group(1)), _parse(named.group(2), written, depth + 1)))
+    twice = _repeated(name for name, _ in found)
+    if twice is not None:
+        raise ValueError(f"'{written}': two fields are called '{twice}' (letter case is no matter)")
+    return struct_of(found)
+
+
+def _map(parts: list[str], written: str, depth: int) -> str:
+    key, value = (_parse(part, written, depth + 1) for part in parts)
+    if key not in MAP_KEYS:
+        raise ValueError(
+            f"'{written}': {key} can't be the key of a map; use one of {', '.join(MAP_KEYS)}"
+        )
+    return map_of(key, value)
 
 
 def _scalar(name: str, written: str) -> str:
     found = _ALIASES.get(name, name)
     if found not in SCALARS:
-        hint = near_miss(name, [*SCALARS, *_ALIASES])
-        raise ValueError(
-            f"'{written}' is not a type{hint} (types: {', '.join(SCALARS)}, list[...])"
-        )
+        raise _unknown(name, written)
     return found
+
+
+def _unknown(name: str, written: str) -> ValueError:
+    hint = near_miss(name, [*SCALARS, *_ALIASES])
+    return ValueError(f"'{written}' is not a type{hint} (types: {', '.join((*SCALARS, *_NESTED))})")
+
+
+def _split(inner: str) -> list[str]:
+    """The parts between the commas that stand in no brackets and no quotes."""
+    parts, depth, quoted, start = [], 0, False, 0
+    for place, letter in enumerate(inner):
+        if letter == '"':
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif letter in _OPENING:
+            depth += 1
+        elif letter in _CLOSING:
+            depth -= 1
+        elif letter == "," and depth == 0:
+            parts.append(inner[start:place])
+            start = place + 1
+    return [*parts, inner[start:]]
+
+
+def _unquote(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+def _quote(name: str) -> str:
+    return name if _PLAIN_NAME.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    """A name that stands twice, letter case aside, since engines don't tell such names apart."""
+    seen: set[str] = set()
+    for name in names:
+        if name.casefold() in seen:
+            return name
+        seen.add(name.casefold())
+    return None
+
+
+# --- lists, structs, maps -----------------------------------------------------------------
+
+
+def is_nested(dtype: str) -> bool:
+    """Whether a type has parts: a list, a struct or a map."""
+    return dtype.endswith("]")
 
 
 def is_list(dtype: str) -> bool:
@@ -76,12 +175,64 @@ def list_of(dtype: str) -> str:
     return f"list[{dtype}]"
 
 
+def is_struct(dtype: str) -> bool:
+    return dtype.startswith("struct[")
+
+
+@lru_cache(maxsize=10_000)
+def fields(dtype: str) -> tuple[tuple[str, str], ...]:
+    """The (name, type) pairs of a struct, in its order."""
+    found = (_FIELD.fullmatch(part) for part in _split(dtype[7:-1]))
+    return tuple((_unquote(f.group(1)), f.group(2).strip()) for f in found if f is not None)
+
+
+def struct_of(fields: Iterable[tuple[str, str]]) -> str:
+    return f"struct[{', '.join(f'{_quote(name)}: {dtype}' for name, dtype in fields)}]"
+
+
+def is_map(dtype: str) -> bool:
+    return dtype.startswith("map[")
+
+
+def key_and_value(dtype: str) -> tuple[str, str]:
+    """The types of a map's keys and values."""
+    key, _, value = dtype[4:-1].partition(", ")
+    return key, value
+
+
+def map_of(key: str, value: str) -> str:
+    return f"map[{key}, {value}]"
+
+
+def parts_of(dtype: str) -> tuple[str, ...]:
+    """The types directly inside a nested type; nothing for a scalar."""
+    if is_list(dtype):
+        return (element(dtype),)
+    if is_struct(dtype):
+        return tuple(inner for _, inner in fields(dtype))
+    return key_and_value(dtype) if is_map(dtype) else ()
+
+
+def holds(dtype: str, wanted: str) -> bool:
+    """Whether a type is, or has somewhere inside it, the type or kind (`map`) that is wanted."""
+    if dtype == wanted or dtype.startswith(f"{wanted}["):
+        return True
+    return any(holds(part, wanted) for part in parts_of(dtype))
+
+
+# --- Arrow --------------------------------------------------------------------------------
+
+
 def to_arrow(dtype: str) -> pa.DataType:
     """The Arrow type that carries values of `dtype` (timestamps: UTC microseconds)."""
     import pyarrow as pa
 
     if is_list(dtype):
         return pa.list_(to_arrow(element(dtype)))
+    if is_struct(dtype):
+        return pa.struct([(name, to_arrow(inner)) for name, inner in fields(dtype)])
+    if is_map(dtype):
+        return pa.map_(*map(to_arrow, key_and_value(dtype)))
     arrow: dict[str, Any] = {
         "bool": pa.bool_(),
         "int32": pa.int32(),
@@ -106,7 +257,11 @@ def from_arrow(arrow: pa.DataType) -> str | None:
         return from_arrow(arrow.value_type)
     if kinds.is_list(arrow) or kinds.is_large_list(arrow) or kinds.is_fixed_size_list(arrow):
         inner = from_arrow(arrow.value_type)
-        return None if inner is None or is_list(inner) else list_of(inner)
+        return None if inner is None else list_of(inner)
+    if kinds.is_struct(arrow):
+        return _from_struct(arrow)
+    if kinds.is_map(arrow):
+        return _from_map(arrow)
     tests = (
         (kinds.is_boolean, "bool"),
         (kinds.is_int8, "int32"),
@@ -128,3 +283,16 @@ def from_arrow(arrow: pa.DataType) -> str | None:
         (kinds.is_date, "date"),
     )
     return next((name for test, name in tests if test(arrow)), None)
+
+
+def _from_struct(arrow: pa.StructType) -> str | None:
+    found = [(field.name, from_arrow(field.type)) for field in arrow]
+    known = [(name, inner) for name, inner in found if name and inner is not None]
+    named = _repeated(name for name, _ in known) is None
+    return struct_of(known) if known and named and len(known) == len(found) else None
+
+
+def _from_map(arrow: pa.MapType) -> str | None:
+    key, value = from_arrow(arrow.key_type), from_arrow(arrow.item_type)
+    key = "int64" if key in INTEGERS else key
+    return map_of(key, value) if key in MAP_KEYS and value is not None else None

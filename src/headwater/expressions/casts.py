@@ -9,7 +9,16 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
-from headwater.definitions.types import NUMBERS, element, is_list
+from headwater.definitions.types import (
+    NUMBERS,
+    element,
+    fields,
+    is_list,
+    is_map,
+    is_nested,
+    is_struct,
+    key_and_value,
+)
 from headwater.errors import ComputeError
 from headwater.expressions.widening import unify
 
@@ -22,11 +31,11 @@ _TRUTHS = {
 
 
 def can_cast(before: str, after: str) -> bool:
-    """Whether CAST is allowed between two types; lists only widen."""
+    """Whether CAST is allowed between two types; nested ones only widen."""
     if before in ("null", after):
         return True
-    if is_list(before) or is_list(after):
-        return is_list(before) and unify([before, after]) == after
+    if is_nested(before) or is_nested(after):
+        return unify([before, after]) == after
     if before in _PLAIN:
         return after in (*_PLAIN, "string")
     if before == "string":
@@ -39,9 +48,8 @@ def caster(dtype: str, *, is_try: bool = False) -> Callable[[Any], Any]:
 
     It raises ComputeError where the value has no form in `dtype`; where `is_try`, it gives None.
     """
-    if is_list(dtype):
-        one = caster(element(dtype), is_try=is_try)
-        return lambda values: [None if value is None else one(value) for value in values]
+    if is_nested(dtype):
+        return _nested(dtype, is_try=is_try)
     cast = _CASTS[dtype]
     if not is_try:
         return cast
@@ -53,6 +61,23 @@ def caster(dtype: str, *, is_try: bool = False) -> Callable[[Any], Any]:
             return None
 
     return attempt
+
+
+def _nested(dtype: str, *, is_try: bool) -> Callable[[Any], Any]:
+    if is_list(dtype):
+        one = _or_null(element(dtype), is_try=is_try)
+        return lambda values: [one(value) for value in values]
+    if is_map(dtype):
+        of_value = _or_null(key_and_value(dtype)[1], is_try=is_try)
+        return lambda values: {key: of_value(value) for key, value in values.items()}
+    assert is_struct(dtype)  # noqa: S101
+    casts = [(name, _or_null(inner, is_try=is_try)) for name, inner in fields(dtype)]
+    return lambda values: {name: of_field(values[name]) for name, of_field in casts}
+
+
+def _or_null(dtype: str, *, is_try: bool) -> Callable[[Any], Any]:
+    cast = caster(dtype, is_try=is_try)
+    return lambda value: None if value is None else cast(value)
 
 
 def _impossible(value: Any, dtype: str) -> ComputeError:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from headwater.definitions.types import list_of, map_of, parse_dtype, struct_of
 from headwater.expressions.intervals import shift
 from headwater.expressions.lowering import MAX_ROWS, call_function, cast, extract, negate
 from headwater.expressions.refusal import FRAMES, Refused, refuse_name, refuse_node, shortened
@@ -282,15 +283,41 @@ def _frame(spec: Any) -> int | None:
 
 
 def _type(found: Any) -> str:
-    if found.this.name == "ARRAY" and found.expressions:
-        return f"list[{_type(found.expressions[0])}]"
+    if found.this.name in _NESTED and found.expressions and not found.args.get("values"):
+        try:
+            return parse_dtype(_NESTED[found.this.name](found))
+        except ValueError as error:
+            raise Refused(str(error)) from None
     dtype = TYPES.get(found.this.name)
     if dtype is None or (found.expressions and dtype != "string"):
         raise Refused(
             f"type {found.sql('duckdb')} is not known; use BOOLEAN, INTEGER, BIGINT, FLOAT, "
-            "DOUBLE, VARCHAR, BLOB, TIMESTAMP, DATE or one of these with []"
+            "DOUBLE, VARCHAR, BLOB, TIMESTAMP, DATE, one of these with [], STRUCT(name type, ...) "
+            "or MAP(key, value)"
         )
     return dtype
+
+
+def _struct_type(found: Any) -> str:
+    listed = []
+    for field in found.expressions:
+        if not isinstance(field, exp.ColumnDef) or field.args.get("constraints"):
+            raise Refused("a field of a STRUCT is a name and a type, as in STRUCT(clicks BIGINT)")
+        listed.append((field.name, _type(field.args["kind"])))
+    return struct_of(listed)
+
+
+def _map_type(found: Any) -> str:
+    if len(found.expressions) != 2:
+        raise Refused("a MAP has the types of its keys and values, as in MAP(VARCHAR, BIGINT)")
+    return map_of(*map(_type, found.expressions))
+
+
+_NESTED: dict[str, Callable[[Any], str]] = {
+    "ARRAY": lambda found: list_of(_type(found.expressions[0])),
+    "STRUCT": _struct_type,
+    "MAP": _map_type,
+}
 
 
 _Reader = Callable[[Converter, Any], Node]

@@ -7,7 +7,14 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from headwater.definitions.types import element, is_list
+from headwater.definitions.types import (
+    element,
+    fields,
+    is_list,
+    is_map,
+    is_struct,
+    key_and_value,
+)
 from headwater.errors import ExpressionError
 from headwater.expressions.functions import SCALAR_FUNCTIONS, SEQUENCE_FUNCTIONS
 from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
@@ -39,7 +46,14 @@ def quote_text(text: str) -> str:
 
 def duckdb_type(dtype: str) -> str:
     """The DuckDB type of our type; a timestamp is a TIMESTAMP that holds UTC."""
-    return f"{duckdb_type(element(dtype))}[]" if is_list(dtype) else DUCKDB_TYPES[dtype]
+    if is_list(dtype):
+        return f"{duckdb_type(element(dtype))}[]"
+    if is_struct(dtype):
+        listed = (f"{quote(name)} {duckdb_type(inner)}" for name, inner in fields(dtype))
+        return f"STRUCT({', '.join(listed)})"
+    if is_map(dtype):
+        return f"MAP({', '.join(map(duckdb_type, key_and_value(dtype)))})"
+    return DUCKDB_TYPES[dtype]
 
 
 def to_duckdb(node: Node, column: Callable[[str], str] = quote, as_of: str | None = None) -> str:

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headwater.definitions.types import INTEGERS, NUMBERS, SCALARS, element, is_list, list_of
+from headwater.definitions.types import (
+    INTEGERS,
+    NUMBERS,
+    SCALARS,
+    element,
+    fields,
+    is_list,
+    is_map,
+    is_nested,
+    is_struct,
+    key_and_value,
+    list_of,
+    map_of,
+    struct_of,
+)
 from headwater.expressions.tree import Cast, Literal, Node
 
 NULL = "null"
@@ -43,10 +57,30 @@ def unify(types: Sequence[str]) -> str | None:
         return "int64"
     if kinds <= set(NUMBERS):
         return "float64"
-    if all(is_list(kind) for kind in kinds):
+    return _unify_nested(sorted(kinds))
+
+
+def _unify_nested(kinds: Sequence[str]) -> str | None:
+    if all(map(is_list, kinds)):
         inner = unify([element(kind) for kind in kinds])
         return None if inner is None else list_of(inner)
-    return None
+    if all(map(is_map, kinds)):
+        keys, values = zip(*map(key_and_value, kinds), strict=True)
+        key, value = unify(keys), unify(values)
+        return None if key is None or value is None else map_of(key, value)
+    return _unify_structs(kinds) if all(map(is_struct, kinds)) else None
+
+
+def _unify_structs(kinds: Sequence[str]) -> str | None:
+    """Structs have something in common where their fields have the same names in one order."""
+    listed = [fields(kind) for kind in kinds]
+    names = [name for name, _ in listed[0]]
+    if any([name for name, _ in other] != names for other in listed):
+        return None
+    found = [unify([other[place][1] for other in listed]) for place in range(len(names))]
+    if None in found:
+        return None
+    return struct_of((n, t) for n, t in zip(names, found, strict=True) if t is not None)
 
 
 def widens(before: str, after: str) -> bool:
@@ -70,7 +104,7 @@ def fits(pattern: str, dtype: str) -> bool:
     if dtype == NULL or pattern in ("any", "V", "E"):
         return True
     if pattern in ("T", "O", "scalar", "ordered"):
-        return not is_list(dtype)
+        return not is_nested(dtype)
     if pattern in ("N", "number"):
         return dtype in NUMBERS
     if pattern == "sized":
@@ -114,4 +148,4 @@ def words(pattern: str) -> str:
 def null_type(pattern: str) -> str | None:
     """The type in which a bare NULL stands for an argument; None where none is needed."""
     found = _NULLS.get(pattern, pattern)
-    return found if found in SCALARS or is_list(found) else None
+    return found if found in SCALARS or is_nested(found) else None
