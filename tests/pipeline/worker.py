@@ -18,13 +18,20 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-# Imported here, so that each child need not; nothing of it starts a thread before the fork.
+# Imported here, so that no child spends its calls on that; nothing of it starts a thread before
+# the fork.
 import alembic.command  # noqa: F401
 import deltalake  # noqa: F401
 import lmdb  # noqa: F401
 import pandas as pd  # noqa: F401 - Arrow imports it where it finds it
+import pyarrow.pandas_compat  # noqa: F401
 
 import headwater.collecting
+import headwater.governed
+import headwater.lineage.project
+import headwater.lineage.sinks
+import headwater.online.columns
+import headwater.registry.governance
 import headwater.serving.publishing  # noqa: F401
 from headwater import FeatureStore, filling
 from headwater.compute import latest
