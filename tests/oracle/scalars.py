@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from oracle.times import from_datetime
+
 
 @dataclass(frozen=True, repr=False)
 class Function:
@@ -77,6 +79,7 @@ DIVIDE = Function("({} / {})", strict(divide))
 GREATER = Function("({} > {})", strict(_greater))
 EQUAL = Function("({} = {})", strict(same))
 AND = Function("({} AND {})", _and)
+EPOCH = Function("epoch_us({})", strict(from_datetime))
 IS_NULL = Function("({} IS NULL)", lambda a: a is None)
 COALESCE = Function("coalesce({}, {})", _coalesce)
 NULL_IF = Function("nullif({}, {})", _null_if)

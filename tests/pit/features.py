@@ -9,6 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from oracle import (
+    DAY,
+    HOUR,
     Aggregate,
     Apply,
     AsOf,
@@ -28,6 +30,7 @@ from oracle.scalars import (
     CASE,
     COALESCE,
     DIVIDE,
+    EPOCH,
     EQUAL,
     GREATER,
     IS_NULL,
@@ -106,11 +109,46 @@ def row_values(draw: st.DrawFn, columns: Mapping[str, str]) -> Typed:
 
 
 @st.composite
-def aggregates(draw: st.DrawFn, columns: Mapping[str, str], arg: Typed | None = None) -> Typed:
-    """One aggregate, perhaps with FILTER; `arg` is its argument where given."""
+def timed_values(draw: st.DrawFn, columns: Mapping[str, str], moment: str | None) -> Typed:
+    """A row-level expression that depends on the time for which it is computed.
+
+    `moment` is the column of event times, where it holds times that are no dates.
+    """
+    now = Apply(EPOCH, AsOf())
+    late = Apply(CASE, draw(conditions(columns)), AsOf(), Constant(None))
+    made = [Typed(late, "timestamp")]
+    if "v_timestamp" in columns:
+        made.append(Typed(Apply(GREATER, AsOf(), Column("v_timestamp")), "bool"))
+    if "v_float64" in columns:
+        made.append(Typed(Apply(DIVIDE, Column("v_float64"), now), "float64"))
+    if moment is not None:
+        age = Apply(SUBTRACT, now, Apply(EPOCH, Column(moment)))
+        made += [Typed(age, "int64"), Typed(Apply(DIVIDE, Constant(1.5), age), "float64")]
+    return draw(st.sampled_from(made))
+
+
+@st.composite
+def timed_conditions(draw: st.DrawFn, columns: Mapping[str, str], moment: str | None) -> Expression:
+    if moment is None:
+        return Apply(GREATER, Apply(EPOCH, AsOf()), Constant(0))
+    age = Apply(SUBTRACT, Apply(EPOCH, AsOf()), Apply(EPOCH, Column(moment)))
+    young = Apply(GREATER, Constant(draw(st.sampled_from((1, HOUR, DAY)))), age)
+    other = draw(st.one_of(st.none(), conditions(columns)))
+    return young if other is None else Apply(AND, other, young)
+
+
+@st.composite
+def aggregates(
+    draw: st.DrawFn,
+    columns: Mapping[str, str],
+    arg: Typed | None = None,
+    where: Expression | None = None,
+) -> Typed:
+    """One aggregate, perhaps with FILTER; `arg` and `where` are its own where given."""
     if arg is None:
         arg = draw(row_values(columns))
-    where = draw(st.one_of(st.none(), conditions(columns)))
+    if where is None:
+        where = draw(st.one_of(st.none(), conditions(columns)))
     over = arg.expression
     wide = {"int32": "int64", "float32": "float64"}.get(arg.dtype, arg.dtype)
     made: dict[str, tuple[str, Any]] = {
@@ -177,8 +215,14 @@ def lookups(draw: st.DrawFn, columns: Mapping[str, str], *, ticked: bool) -> tup
 
 
 @st.composite
-def windows(draw: st.DrawFn, columns: Mapping[str, str]) -> tuple[Feature, Typed]:
-    typed = draw(aggregates(columns).flatmap(around))
+def windows(
+    draw: st.DrawFn, columns: Mapping[str, str], moment: str | None
+) -> tuple[Feature, Typed]:
+    arg, where = None, None
+    if draw(st.integers(0, 3)) == 0:
+        arg = draw(st.one_of(st.none(), timed_values(columns, moment)))
+        where = draw(st.one_of(st.none(), timed_conditions(columns, moment)))
+    typed = draw(aggregates(columns, arg, where).flatmap(around))
     window = draw(st.sampled_from(WINDOWS))
     hop = None if window == "lifetime" else draw(st.sampled_from((None, None, *HOPS)))
     offset = draw(st.sampled_from((None, None, "1us", "1h", "1d")))

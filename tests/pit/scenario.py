@@ -126,7 +126,7 @@ def _views(
     clock = draw(st.sampled_from(ticks))
     strategies = {
         "lookup": made.lookups(table.values, ticked=clock is not None),
-        "windowed": made.windows(table.values),
+        "windowed": made.windows(table.values, table.moment),
         "sequence": made.sequences(table.values),
     }
     mixed = st.one_of(strategies["lookup"], strategies["sequence"])

@@ -62,6 +62,12 @@ class Table:
         """The columns that features may read, by type."""
         return {n: t for n, t in self.types.items() if n.startswith("v_")}
 
+    @property
+    def moment(self) -> str | None:
+        """The column of event times, where it holds times and no dates."""
+        column = self.source.event_time
+        return None if self.types[column] == "date" else column
+
 
 def _float32(value: float) -> float:
     return struct.unpack("f", struct.pack("f", value))[0]

@@ -14,8 +14,8 @@ from headwater.compute.engines.duckdb import DuckDBEngine
 from headwater.compute.functions import call
 from headwater.compute.kernels.rows import Aggregation
 from headwater.compute.kernels.sequence import frame, lag, smooth, weighted
+from headwater.compute.results import aggregation, to_arrow_column
 from headwater.compute.values import evaluate, nulled, whole
-from headwater.compute.windowed import aggregation, to_arrow_column
 from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature
 from headwater.expressions.printing import canonical

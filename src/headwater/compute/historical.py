@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
 from headwater.compute.engines.duckdb import DuckDBEngine
-from headwater.compute.progress import OnProgress, Progress
+from headwater.compute.progress import OnProgress, OnShare, Progress
 from headwater.compute.reading import PART_ROWS, Reader
 from headwater.compute.spine import Spine, read_spine
 from headwater.compute.values import whole
@@ -77,6 +77,9 @@ def compute_historical(
                 given=given,
             )
         reader, view = readers[number], project.views[name]
+        if chosen.on_progress is not None:
+            told = _told(chosen.on_progress, spine.rows, done - 1, len(groups))
+            reader = replace(reader, on_share=told)
         keys = spine.keys(view.join_keys, dict(pairs))
         flat = {key: whole(column) for key, column in keys.items()}
         wanted = sorted({request.feature for request in members})
@@ -90,6 +93,13 @@ def compute_historical(
     for request in requests:
         table = table.append_column(request.output, columns[request.output])
     return table
+
+
+def _told(tell: OnProgress, rows: int, done: int, total: int) -> OnShare:
+    """Tells of the work under way after `done` groups."""
+    return lambda share: tell(
+        Progress("training set", int((done + share) * rows), done + share, total)
+    )
 
 
 def _given(spine: Spine, requests: Sequence[Request]) -> dict[str, pa.Array]:

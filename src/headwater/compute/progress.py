@@ -22,3 +22,5 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+OnShare = Callable[[float], None]
+"""Hears how much of one piece of work is done, from 0 to 1."""

@@ -16,6 +16,7 @@ from headwater.compute.functions import call
 from headwater.compute.kernels.rows import Queries
 from headwater.compute.keys import EncodedKeys, encode_keys
 from headwater.compute.lookup import lookup_values
+from headwater.compute.progress import OnShare
 from headwater.compute.sequence import sequence_values
 from headwater.compute.told import NOT_FOUND, Told, of_derived, of_rows
 from headwater.compute.values import Asked, Rules, Values, conform, evaluate, nulled
@@ -35,7 +36,8 @@ class Reader:
 
     `knowledge=False` switches C3 off: every row counts as known at its event time. One that is
     `telling` says of each value why it is null and how old it is. `given` holds the values that
-    on-demand features take from a request, row by row of what is read.
+    on-demand features take from a request, row by row of what is read. `on_share` hears how much
+    of one view is done, where that takes time.
     """
 
     engine: DuckDBEngine
@@ -45,6 +47,7 @@ class Reader:
     telling: bool = False
     given: Keys = field(default_factory=dict)
     scans: dict[str, Scan] = field(default_factory=dict)
+    on_share: OnShare = lambda _: None
 
     def scan(self, source: Source) -> Scan:
         if source.name not in self.scans:
@@ -173,11 +176,15 @@ class Reader:
             codes = keys.codes[chosen]
             local = np.where(codes >= 0, codes // parts, -1)
             own = pa.array(np.arange(part, keys.count, parts, dtype=np.int64))
-            asked = Asked(keys.table.take(own), Queries(local, instants[chosen]))
-            found.append(self._evaluate(view, scan, features, asked, live=live))
+            reader = replace(self, on_share=self._share_of(part, parts))
+            mine = EncodedKeys(local, keys.table.take(own))
+            found.append(reader.at(view, features, mine, instants[chosen], live=live, parts=1))
             positions.append(chosen)
         order = np.argsort(np.concatenate(positions), kind="stable")
         return _concatenated(found).take(order)
+
+    def _share_of(self, part: int, parts: int) -> OnShare:
+        return lambda share: self.on_share((part + share) / parts)
 
     def _source_view(
         self, view: AnalyzedView, wanted: Sequence[AnalyzedFeature], keys: Keys, instants: Ints
@@ -212,7 +219,7 @@ class Reader:
         sequences = [f for f in features if f.kind == "sequence"]
         lookups = [f for f in features if f.kind == "lookup"]
         if windowed:
-            return windowed_values(engine, scan, windowed, asked, rules)
+            return windowed_values(engine, scan, windowed, asked, rules, on_share=self.on_share)
         found: list[Values] = []
         if sequences:
             found.append(sequence_values(engine, scan, sequences, asked, rules))

@@ -2,58 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headwater.compute.arrays import Encoded, encode, flags, masked, rows_of
+from headwater.compute.arrays import encode, flags
 from headwater.compute.engines.duckdb import DuckDBEngine, Scan
 from headwater.compute.facts import FactQuery, Facts, read_facts
-from headwater.compute.kernels.rows import Aggregation, Column, Frame, Lists, Queries
+from headwater.compute.kernels.rows import Aggregation, Frame, Queries
 from headwater.compute.kernels.windows import aggregate
-from headwater.compute.values import Asked, Rules, Values, evaluate, nulled, whole
+from headwater.compute.paired import PairedLeaf, paired, paired_columns
+from headwater.compute.progress import OnShare
+from headwater.compute.results import ORDERED, aggregation, to_arrow_column
+from headwater.compute.values import Asked, Rules, Values, evaluate, nulled
 from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature
 from headwater.expressions.printing import canonical
 from headwater.expressions.tree import Aggregate, Node
 from headwater.expressions.tree import Column as ColumnNode
-from headwater.expressions.walk import aggregates_of, replace
+from headwater.expressions.walk import replace, uses
 
 Ints = NDArray[np.int64]
-ROW_RESULTS = ("first", "last")
-KEEP_NULLS = frozenset({"first", "last", "last_k"})
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """One aggregate over one frame: its output's name and the columns that it needs."""
+    """One aggregate over one frame: its output's name and the columns that it needs.
+
+    `feature` is the first that holds it, for errors.
+    """
 
     name: str
     node: Aggregate
     frame: Frame
     args: tuple[str, ...]
     where: str | None
+    feature: str
 
 
 @dataclass
 class Leaves:
-    """The distinct aggregates of some expressions, and the row-level expressions under them."""
+    """The distinct aggregates of some expressions, and the row-level expressions under them.
 
-    leaves: dict[tuple[str, Frame], Leaf] = field(default_factory=dict)
+    `paired` are those that depend on the time at which a row is seen.
+    """
+
+    plain: list[Leaf] = field(default_factory=list)
+    paired: list[PairedLeaf] = field(default_factory=list)
     columns: dict[str, Node] = field(default_factory=dict)
+    _names: dict[tuple[str, Frame], str] = field(default_factory=dict)
     _aliases: dict[str, str] = field(default_factory=dict)
 
-    def add(self, node: Aggregate, frame: Frame) -> str:
+    @property
+    def nodes(self) -> Iterator[Aggregate]:
+        yield from (leaf.node for leaf in self.plain)
+        yield from (leaf.node for leaf in self.paired)
+
+    def add(self, node: Aggregate, frame: Frame, feature: str) -> str:
         """The name of the column that will hold the aggregate's values."""
         key = (canonical(node), frame)
-        if key not in self.leaves:
-            args = tuple(self._column(arg) for arg in node.args)
-            where = self._column(node.where) if node.where is not None else None
-            self.leaves[key] = Leaf(f"aggregate {len(self.leaves)}", node, frame, args, where)
-        return self.leaves[key].name
+        if key not in self._names:
+            name = self._names[key] = f"aggregate {len(self._names)}"
+            if uses(node, "as_of"):
+                self.paired.append(paired(name, node, frame, feature, self._column))
+            else:
+                args = tuple(self._column(arg) for arg in node.args)
+                where = self._column(node.where) if node.where is not None else None
+                self.plain.append(Leaf(name, node, frame, args, where, feature))
+        return self._names[key]
 
     def _column(self, node: Node) -> str:
         text = canonical(node)
@@ -62,13 +81,18 @@ class Leaves:
             self.columns[self._aliases[text]] = node
         return self._aliases[text]
 
-    def outer(self, tree: Node, frame: Frame) -> Node:
+    def outer(self, feature: AnalyzedFeature) -> Node:
         """The expression with each aggregate replaced by the column that holds it."""
+        if feature.tree is None:
+            raise ComputeError(f"feature '{feature.name}': a windowed feature has no expression")
+        frame = frame_of(feature)
 
         def named(node: Node) -> Node | None:
-            return ColumnNode(self.add(node, frame)) if isinstance(node, Aggregate) else None
+            if not isinstance(node, Aggregate):
+                return None
+            return ColumnNode(self.add(node, frame, feature.name))
 
-        return replace(tree, named)
+        return replace(feature.tree, named)
 
 
 def frame_of(feature: AnalyzedFeature) -> Frame:
@@ -95,16 +119,19 @@ def windowed_values(
     features: Sequence[AnalyzedFeature],
     asked: Asked,
     rules: Rules,
+    *,
+    on_share: OnShare = lambda _: None,
 ) -> Values:
-    """The values of windowed features at (key, time).
+    """The values of windowed features at (key, time). `on_share` hears how much of them is done,
+    where that takes time.
 
     A query whose key is -1 (a null part) has no value; any other has at least that of the empty
     window.
     """
     leaves = Leaves()
-    trees = {f.name: leaves.outer(_tree(f), frame_of(f)) for f in features}
-    counts = [leaves.add(Aggregate("count"), frame_of(f)) for f in features if rules.live]
-    needs_order = any(leaf.node.name in KEEP_NULLS for leaf in leaves.leaves.values())
+    trees = {f.name: leaves.outer(f) for f in features}
+    counts = [leaves.add(Aggregate("count"), frame_of(f), f.name) for f in features if rules.live]
+    needs_order = any(node.name in ORDERED for node in leaves.nodes)
     back = reach(features)
     first, last = _bounds(asked.times)
     facts = read_facts(
@@ -120,7 +147,9 @@ def windowed_values(
             knowledge=rules.knowledge,
         ),
     )
-    columns = _aggregated(facts, asked.queries, list(leaves.leaves.values()), _owner(features))
+    columns = _aggregated(facts, asked.queries, leaves.plain)
+    if leaves.paired:
+        columns |= paired_columns(engine, facts, asked.queries, leaves.paired, on_share)
     found = asked.queries.key >= 0
     if rules.live:
         found &= np.any([columns[name].to_numpy() > 0 for name in counts], axis=0)
@@ -129,23 +158,11 @@ def windowed_values(
     return Values(values, asked.times, asked.times, found)
 
 
-def _tree(feature: AnalyzedFeature) -> Node:
-    if feature.tree is None:
-        raise ComputeError(f"feature '{feature.name}': a windowed feature has no expression")
-    return feature.tree
-
-
 def _bounds(times: Ints) -> tuple[int, int]:
     return (int(times.min()), int(times.max())) if times.size else (0, 0)
 
 
-def _owner(features: Sequence[AnalyzedFeature]) -> dict[str, str]:
-    return {canonical(node): f.name for f in features if f.tree for node in aggregates_of(f.tree)}
-
-
-def _aggregated(
-    facts: Facts, queries: Queries, leaves: Sequence[Leaf], owner: dict[str, str]
-) -> dict[str, pa.Array]:
+def _aggregated(facts: Facts, queries: Queries, leaves: Sequence[Leaf]) -> dict[str, pa.Array]:
     args = {name for leaf in leaves for name in leaf.args}
     encoded = {name: encode(facts.columns[name]) for name in args}
     masks = {name: flags(facts.columns[name]) for name in {x.where for x in leaves if x.where}}
@@ -154,9 +171,8 @@ def _aggregated(
         by_frame.setdefault(leaf.frame, []).append(leaf)
 
     def wanted(leaf: Leaf) -> Aggregation:
-        name = owner.get(canonical(leaf.node), "")
         arguments = [encoded[arg] for arg in leaf.args]
-        return aggregation(leaf.node, arguments, masks.get(leaf.where or ""), name)
+        return aggregation(leaf.node, arguments, masks.get(leaf.where or ""), leaf.feature)
 
     frames = [(frame, [wanted(leaf) for leaf in members]) for frame, members in by_frame.items()]
     results = aggregate(facts.rows, queries, frames)
@@ -167,48 +183,3 @@ def _aggregated(
             source, argument = facts.columns.get(first), encoded.get(first)
             found[leaf.name] = to_arrow_column(leaf.node, result, argument, source)
     return found
-
-
-def aggregation(
-    node: Aggregate, arguments: Sequence[Encoded], where: NDArray[np.bool_] | None, feature: str
-) -> Aggregation:
-    """The kernel's form of an aggregate: nulls and FILTER become one mask.
-
-    `feature` is named in errors.
-    """
-    name = "count_distinct" if node.name == "count" and node.distinct else node.name
-    valid = where
-    for argument in arguments:
-        if argument.valid is not None and name not in KEEP_NULLS:
-            valid = argument.valid if valid is None else valid & argument.valid
-    parameter = node.parameters[0] if node.parameters else None
-    given = () if name == "count" else tuple(argument.values for argument in arguments)
-    values, other = (*given, None, None)[:2]
-    if isinstance(parameter, (str, bool)):
-        raise ComputeError(f"aggregate '{node.name}': {parameter!r} is no number")
-    return Aggregation(name, values, valid, parameter, f"feature '{feature}'", other)
-
-
-def to_arrow_column(
-    node: Aggregate,
-    result: Column | Lists,
-    argument: Encoded | None,
-    source: pa.ChunkedArray | None,
-) -> pa.Array:
-    """A kernel's result as Arrow: row positions become values, codes become text."""
-    if isinstance(result, Lists):
-        return _lists(result, source)
-    if node.name in ROW_RESULTS and source is not None:
-        return rows_of(result, source)
-    if node.name in ("min", "max", "quantile_disc") and argument is not None:
-        return argument.decode(result.values, result.valid)
-    return masked(result.values, result.valid)
-
-
-def _lists(result: Lists, source: pa.ChunkedArray | None) -> pa.Array:
-    if source is None:
-        raise ComputeError("aggregate 'last_k' needs an argument")
-    values = whole(source.take(pa.array(result.rows)))
-    lengths = np.diff(result.offsets)
-    lists = pa.ListArray.from_arrays(pa.array(result.offsets.astype(np.int32)), values)
-    return nulled(lists, lengths > 0)

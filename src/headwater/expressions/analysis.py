@@ -18,7 +18,7 @@ from headwater.expressions.drafts import Draft, Schema, check_source, hint
 from headwater.expressions.hashes import revision
 from headwater.expressions.kinds import analyze_feature
 from headwater.expressions.on_demand import refuse_shadowing
-from headwater.expressions.walk import columns_of
+from headwater.expressions.walk import aggregates_of, columns_of, uses
 
 
 def analyze(definitions: Definitions, schema_of: Callable[[Source], Schema]) -> AnalyzedProject:
@@ -214,6 +214,12 @@ def _notes(draft: Draft, owners: Mapping[str, str], drafts: Mapping[str, Draft])
             yield (
                 f"feature view '{view.name}': '{name}' is the column of source "
                 f"'{source.name if source else ''}', which shadows the feature '{name}'"
+            )
+    for name, tree in draft.trees.items():
+        if tree is not None and any(uses(part, "as_of") for part in aggregates_of(tree)):
+            yield (
+                f"feature '{name}': as_of() inside an aggregate is computed for every row of every "
+                "window anew; its cost is the number of rows in all the windows asked for"
             )
     windowed = any(f.window is not None for f in view.features)
     if windowed and view.ticks is None:

@@ -257,10 +257,6 @@ def _check_aggregate(draft: Draft, source: Source, aggregate: Aggregate, where: 
                 f"{where}: '{features[0]}' inside an aggregate is no column of source "
                 f"'{source.name}'{hint(features[0], draft.schema)}"
             )
-        if uses(part, "as_of"):
-            raise DefinitionError(
-                f"{where}: as_of() can't stand inside an aggregate; use it outside"
-            )
 
 
 def _without_aggregates(tree: Node) -> Node:

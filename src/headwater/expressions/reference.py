@@ -42,7 +42,8 @@ cast that is impossible are errors of the row; `TRY_CAST` gives null instead.
 `EXTRACT(hour FROM t)` and `date_part('hour', t)` for `hour(t)`, `t + INTERVAL 21 HOUR`,
 `t - INTERVAL '1 day 6 hours'`, `t + INTERVAL (n) MINUTE`, `x[1]`.
 
-**Time.** `as_of()` is the time for which the feature is computed. The clock (`now()`,
+**Time.** `as_of()` is the time for which the feature is computed, inside the aggregates of a window
+too: `epoch(as_of()) - epoch(event_time)` is the age of a row in seconds. The clock (`now()`,
 `current_date`) and chance (`random()`) are refused.
 """
 _EXAMPLES = 3

@@ -209,7 +209,12 @@ class Materializer:
                 load.add_seen(_all_keys(reader, run))
             tell(Progress(view.name, 0, first, total))
             for part in range(first, total):
-                found = latest_part(reader, view, run.instant, run.since, (part, total))
+
+                def share(done: float, part: int = part) -> None:
+                    tell(Progress(view.name, load.rows, part + done, total))
+
+                telling = replace(reader, on_share=share)
+                found = latest_part(telling, view, run.instant, run.since, (part, total))
                 with gate.part(str(part)):
                     for piece in found:
                         load.add(piece)

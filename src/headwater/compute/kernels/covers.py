@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from headwater.compute.kernels.extremes import greatest_of_covers
 from headwater.compute.kernels.rows import Bool, Int64
 from headwater.compute.kernels.selection import Ranking, kth_ranks, rank_by_position
 from headwater.compute.kernels.sorting import (
+    bounded_slices,
     count_spans,
     is_sorted,
     order_by,
@@ -176,7 +177,7 @@ class _Walk:
         left = np.flatnonzero(self.count)
         for step in range(_ROUNDS):
             width = self.count[left] << (step + 1)
-            for part in _chunks(width):
+            for part in bounded_slices(width, _CHUNK):
                 self._look(left[part], last, taken, width[part])
             last[left] -= width
             left = left[taken[left] < self.count[left]]
@@ -206,14 +207,3 @@ class _Walk:
             start, stop = cover.start[row[mine]], cover.stop[row[mine]]
             found[mine] = (start <= query[mine]) & (query[mine] < stop)
         return found
-
-
-def _chunks(width: Int64) -> Iterator[slice]:
-    """Slices of a bounded total width."""
-    total = np.cumsum(width)
-    begin = 0
-    while begin < len(width):
-        before = int(total[begin - 1]) if begin else 0
-        end = max(int(np.searchsorted(total, before + _CHUNK, side="right")), begin + 1)
-        yield slice(begin, end)
-        begin = end

@@ -16,7 +16,15 @@ from headwater.compute.kernels.exact import (
     variances,
 )
 from headwater.compute.kernels.pairs import PAIRS, Pairs, pair_aggregate
-from headwater.compute.kernels.rows import Bool, Column, Float64, Int64, Lists, Values
+from headwater.compute.kernels.rows import (
+    Aggregation,
+    Bool,
+    Column,
+    Float64,
+    Int64,
+    Lists,
+    Values,
+)
 from headwater.compute.kernels.seen import Seen
 from headwater.compute.kernels.selection import Ranking, rank_by_code
 from headwater.compute.kernels.sorting import from_codes, to_codes
@@ -235,3 +243,33 @@ def row_mask(valid: Bool | None, row: Int64) -> Bool | None:
         return None
     mask = valid[row]
     return None if mask.all() else mask
+
+
+def answers(seen: Seen, asked: Sequence[Aggregation]) -> list[Column | Lists]:
+    """Each aggregate over the windows of one frame, whose rows are the entries of the arrays.
+
+    Aggregations over one array share their work. first, last and last_k give entries.
+    Raises ComputeError when a sum of integers does not fit into int64.
+    """
+    measures: dict[tuple[int, int, int], Measure] = {}
+    found: list[Column | Lists] = []
+    for ask in asked:
+        key = (id(ask.values), id(ask.other), id(ask.valid))
+        if key not in measures:
+            measures[key] = _of(seen, ask)
+        measured = measures[key]
+        if ask.name == "last_k":
+            window = np.arange(len(measured.counts))
+            found.append(measured.lists(window, int(ask.parameter or 1)))
+        else:
+            found.append(measure(measured, ask.name, ask.parameter, [ask.label]))
+    return found
+
+
+def _of(seen: Seen, ask: Aggregation) -> Measure:
+    entry = np.arange(int(seen.begin[-1]))
+    mask = row_mask(ask.valid, entry)
+    if mask is None:
+        return Measure(seen, entry, ask.values, ask.other)
+    values, other = (None if array is None else array[mask] for array in (ask.values, ask.other))
+    return Measure(seen.keep(mask), entry[mask], values, other)

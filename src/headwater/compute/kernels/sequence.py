@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headwater.compute.kernels.measures import Measure, measure, row_mask
+from headwater.compute.kernels.measures import answers
 from headwater.compute.kernels.ranges import Ranges
 from headwater.compute.kernels.replay import Replay, replay
 from headwater.compute.kernels.rows import Aggregation, Bool, Column, Int64, Lists, Values
@@ -36,30 +36,13 @@ def frame(
     high = np.where(is_filled, after, low)
     group = np.repeat(np.arange(len(begin) - 1), np.diff(begin))
     seen = Ranges(low[None, :], high[None, :], group, begin)
-    measures: dict[tuple[int, int, int], Measure] = {}
-    found = []
-    for ask in asked:
-        key = (id(ask.values), id(ask.other), id(ask.valid))
-        if key not in measures:
-            measures[key] = _measure(seen, ask)
-        found.append(_answer(measures[key], ask, is_filled))
-    return found
+    return [_where(found, is_filled) for found in answers(seen, asked)]
 
 
-def _measure(seen: Ranges, ask: Aggregation) -> Measure:
-    entry = np.arange(len(seen.group))
-    mask = row_mask(ask.valid, entry)
-    if mask is None:
-        return Measure(seen, entry, ask.values, ask.other)
-    values, other = (None if array is None else array[mask] for array in (ask.values, ask.other))
-    return Measure(seen.keep(mask), entry[mask], values, other)
-
-
-def _answer(measured: Measure, ask: Aggregation, is_filled: Bool) -> Column | Lists:
-    if ask.name == "last_k":
-        return measured.lists(np.arange(len(is_filled)), int(ask.parameter or 1))
-    column = measure(measured, ask.name, ask.parameter, [ask.label])
-    return Column(column.values, is_filled if column.valid is None else is_filled & column.valid)
+def _where(found: Column | Lists, is_filled: Bool) -> Column | Lists:
+    if isinstance(found, Lists):
+        return found
+    return Column(found.values, is_filled if found.valid is None else is_filled & found.valid)
 
 
 def lag(segment: Int64, values: Values, valid: Bool | None, k: int) -> Column:

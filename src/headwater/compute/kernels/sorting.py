@@ -141,3 +141,14 @@ def count_spans(start: Int64, stop: Int64, queries: int) -> Int64:
     begun = np.bincount(start, minlength=queries + 1)
     begun -= np.bincount(stop, minlength=queries + 1)
     return np.cumsum(begun[:queries])
+
+
+def bounded_slices(widths: Int64, most: int) -> Iterator[slice]:
+    """Slices of neighbours whose widths add up to `most`, or of one that is wider."""
+    total = np.cumsum(widths)
+    begin = 0
+    while begin < len(widths):
+        before = int(total[begin - 1]) if begin else 0
+        end = max(int(np.searchsorted(total, before + most, side="right")), begin + 1)
+        yield slice(begin, end)
+        begin = end

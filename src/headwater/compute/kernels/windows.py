@@ -63,7 +63,7 @@ def aggregate(
     """
     asked = Asked.of(queries, rows.key)
     timeline = Timeline.of(rows, asked.keys, asked.wanted())
-    seen, rows_seen = _seen(timeline, asked, [frame for frame, _ in frames])
+    seen, rows_seen = seen_by(timeline, asked, [frame for frame, _ in frames])
     found: dict[tuple[int, int], Column | Lists] = {}
     for wanted in _grouped(_all_wanted(frames), lambda one: id(one.ask.valid)):
         mask = row_mask(wanted[0].ask.valid, rows_seen)
@@ -92,7 +92,7 @@ def _grouped(wanted: list[_Wanted], by: Callable[[_Wanted], Hashable]) -> list[l
     return list(found.values())
 
 
-def _seen(timeline: Timeline, asked: Asked, frames: Sequence[Frame]) -> tuple[Seen, Int64]:
+def seen_by(timeline: Timeline, asked: Asked, frames: Sequence[Frame]) -> tuple[Seen, Int64]:
     """What the windows see, and where each of its rows stands in the caller's rows."""
     low, high = window_ranges(timeline, asked, frames)
     slack = 1 + min((frame.offset for frame in frames), default=0)

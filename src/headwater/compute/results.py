@@ -1,0 +1,65 @@
+"""An aggregate of an expression in the kernels' form, and their results as Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from headwater.compute.arrays import Encoded, masked, rows_of
+from headwater.compute.kernels.rows import Aggregation, Column, Lists
+from headwater.compute.values import nulled, whole
+from headwater.errors import ComputeError
+from headwater.expressions.tree import Aggregate
+
+ROW_RESULTS = ("first", "last")
+KEEP_NULLS = frozenset({"first", "last", "last_k"})
+ORDERED = KEEP_NULLS | {"avg_deviation"}
+"""Whose result depends on C4's order of the rows."""
+
+
+def aggregation(
+    node: Aggregate, arguments: Sequence[Encoded], where: NDArray[np.bool_] | None, feature: str
+) -> Aggregation:
+    """The kernel's form of an aggregate: nulls and FILTER become one mask.
+
+    `feature` is named in errors.
+    """
+    name = "count_distinct" if node.name == "count" and node.distinct else node.name
+    valid = where
+    for argument in arguments:
+        if argument.valid is not None and name not in KEEP_NULLS:
+            valid = argument.valid if valid is None else valid & argument.valid
+    parameter = node.parameters[0] if node.parameters else None
+    given = () if name == "count" else tuple(argument.values for argument in arguments)
+    values, other = (*given, None, None)[:2]
+    if isinstance(parameter, (str, bool)):
+        raise ComputeError(f"aggregate '{node.name}': {parameter!r} is no number")
+    return Aggregation(name, values, valid, parameter, f"feature '{feature}'", other)
+
+
+def to_arrow_column(
+    node: Aggregate,
+    result: Column | Lists,
+    argument: Encoded | None,
+    source: pa.ChunkedArray | None,
+) -> pa.Array:
+    """A kernel's result as Arrow: row positions become values, codes become text."""
+    if isinstance(result, Lists):
+        return _lists(result, source)
+    if node.name in ROW_RESULTS and source is not None:
+        return rows_of(result, source)
+    if node.name in ("min", "max", "quantile_disc") and argument is not None:
+        return argument.decode(result.values, result.valid)
+    return masked(result.values, result.valid)
+
+
+def _lists(result: Lists, source: pa.ChunkedArray | None) -> pa.Array:
+    if source is None:
+        raise ComputeError("aggregate 'last_k' needs an argument")
+    values = whole(source.take(pa.array(result.rows)))
+    lengths = np.diff(result.offsets)
+    lists = pa.ListArray.from_arrays(pa.array(result.offsets.astype(np.int32)), values)
+    return nulled(lists, lengths > 0)
