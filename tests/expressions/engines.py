@@ -11,7 +11,17 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from headwater.definitions.types import element, is_list, to_arrow
+from headwater.definitions.types import (
+    element,
+    fields,
+    is_list,
+    is_map,
+    is_struct,
+    key_and_value,
+    map_of,
+    struct_of,
+    to_arrow,
+)
 from headwater.errors import ComputeError
 from headwater.expressions.closures import compile_row
 from headwater.expressions.functions import CANNOT
@@ -59,6 +69,8 @@ class Engines:
 
     def _values(self, query: str) -> list[Any]:
         column = self.connection.sql(query).to_arrow_table().column(0)
+        if pa.types.is_nested(column.type):
+            return [_aware(v) for v in column.to_pylist(maps_as_pydicts="strict")]
         if not pa.types.is_temporal(column.type):
             return [_aware(value) for value in column.to_pylist()]
         if pa.types.is_date32(column.type):
@@ -91,6 +103,10 @@ def _arrow(dtype: str) -> pa.DataType:
         return pa.null()
     if is_list(dtype):
         return pa.list_(_arrow(element(dtype)))
+    if is_struct(dtype):
+        return pa.struct([(name, _arrow(inner)) for name, inner in fields(dtype)])
+    if is_map(dtype):
+        return pa.map_(*map(_arrow, key_and_value(dtype)))
     return pa.timestamp("us") if dtype == "timestamp" else to_arrow(dtype)
 
 
@@ -112,12 +128,16 @@ def _day(value: int | None) -> Any:
 def _naive(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.replace(tzinfo=None)
+    if isinstance(value, dict):
+        return {key: _naive(part) for key, part in value.items()}
     return [_naive(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _aware(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC)
+    if isinstance(value, dict):
+        return {key: _aware(part) for key, part in value.items()}
     return [_aware(item) for item in value] if isinstance(value, list) else value
 
 
@@ -127,17 +147,24 @@ def bits(value: Any) -> Any:
         return "nan" if math.isnan(value) else struct.pack("<d", value)
     if isinstance(value, list | tuple):
         return [bits(item) for item in value]
+    if isinstance(value, dict):
+        return [(bits(key), bits(part)) for key, part in value.items()]
     return (type(value).__name__, value)
 
 
-def dtype_of(values: Sequence[Any]) -> str:
-    """The type of a column that holds these values."""
+def dtype_of(values: Sequence[Any], pattern: str = "") -> str:
+    """The type of a column that holds these values; a dict is a map but for a `struct`."""
     known = [value for value in values if value is not None]
     if not known:
         return "null"
     if isinstance(known[0], list | tuple):
         inner = dtype_of([item for value in known for item in value])
         return f"list[{'int64' if inner == 'null' else inner}]"
+    if isinstance(known[0], dict):
+        if pattern == "struct":
+            return struct_of((name, dtype_of([v[name] for v in known])) for name in known[0])
+        inner = dtype_of([part for value in known for part in value.values()])
+        return map_of(dtype_of([*known[0]]), inner)
     kinds = {bool: "bool", int: "int64", float: "float64", str: "string"}
     kinds |= {datetime: "timestamp", date: "date"}
     return kinds[type(known[0])]

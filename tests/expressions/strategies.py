@@ -8,12 +8,20 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from headwater.definitions.types import element, is_list
+from headwater.definitions.types import (
+    element,
+    fields,
+    is_list,
+    is_map,
+    is_struct,
+    key_and_value,
+)
 from headwater.expressions.functions import Function
 from headwater.expressions.widening import choices
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SINGLE = ("int64", "float64", "string", "bool", "timestamp", "date", "int32", "float32")
+STRUCT = 'struct[a: int64, B: float64, "of day": string]'
 PATTERNS = (
     "a", "", "^a", "a.b", "[ab]+", r"\d", r"\s$", "(?i)A", "a|b", "a{2}", r"\bé", "(a*)*b", "x$",
 )  # fmt: skip
@@ -98,6 +106,13 @@ def values(dtype: str) -> st.SearchStrategy[Any]:
     """Values of a type, one in some of them null."""
     if is_list(dtype):
         return st.one_of(st.none(), st.lists(values(element(dtype)), max_size=4))
+    if is_struct(dtype):
+        named = {name: values(inner) for name, inner in fields(dtype)}
+        return st.one_of(st.none(), st.fixed_dictionaries(named))
+    if is_map(dtype):
+        key, value = key_and_value(dtype)
+        made = st.dictionaries(VALUES[key], values(value), max_size=4)
+        return st.one_of(st.none(), made.map(lambda known: dict(sorted(known.items()))))
     some = VALUES[dtype]
     return st.one_of(some, some, some, st.none())
 
@@ -107,6 +122,8 @@ def constants(pattern: str) -> st.SearchStrategy[Any]:
     among = choices(pattern)
     if among is not None:
         return st.sampled_from(among)
+    if pattern == "field":
+        return st.sampled_from(["a", "b", "Of day"])
     return {
         "digits": st.integers(-20, 20),
         "size": st.integers(0, 12),
@@ -130,7 +147,13 @@ def argument_types(function: Function, shared: str, number: str, inner: str) -> 
                 "O": shared,
                 "any": shared,
                 "N": number,
-                "list": f"list[{inner}]",
+                **dict.fromkeys(("list", "lists", "items"), f"list[{inner}]"),
+                **dict.fromkeys(("numbers", "reals"), f"list[{number}]"),
+                "floats": "list[float64]",
+                "keys": "list[int64]" if inner == "float64" else f"list[{inner}]",
+                "map": f"map[string, {inner}]",
+                "K": "string",
+                "struct": STRUCT,
                 "E": inner,
                 "sized": "string",
             }.get(pattern, pattern)

@@ -25,7 +25,7 @@ def call(function: Function, args: tuple[Any, ...]) -> tuple[Node, dict[str, str
             nodes.append(Literal(value, dtype_of([value])))
             continue
         nodes.append(Column(f"c{place}"))
-        columns[f"c{place}"] = dtype_of([value])
+        columns[f"c{place}"] = dtype_of([value], function.pattern(place))
         row.append(list(value) if isinstance(value, tuple) else value)
     return Call(function.name, tuple(nodes)), columns, row
 

@@ -6,13 +6,22 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from headwater.definitions.types import (
+    element,
+    fields,
+    is_list,
+    is_nested,
+    is_struct,
+    key_and_value,
+)
 from headwater.expressions.casts import can_cast
 from headwater.expressions.functions import FAMILIES, Function
 from headwater.expressions.lowering import negate
-from headwater.expressions.tree import Call, Case, Cast, Column, Literal, Node
+from headwater.expressions.printing import canonical
+from headwater.expressions.tree import Call, Case, Cast, Column, Literal, Node, Pack
 from headwater.expressions.widening import is_constant
 
-from .strategies import FLOATS, STRINGS, argument_types, constants
+from .strategies import FLOATS, STRINGS, STRUCT, argument_types, constants
 
 COLUMNS = {
     "i": "int64",
@@ -28,6 +37,9 @@ COLUMNS = {
     "d": "date",
     "li": "list[int64]",
     "lx": "list[float64]",
+    "st": STRUCT,
+    "ms": "map[string, int64]",
+    "mi": "map[int64, float64]",
     "as_of()": "timestamp",
 }
 TYPES = ("int64", "float64", "string", "bool", "timestamp", "date")
@@ -45,10 +57,16 @@ def _givers() -> dict[str, list[tuple[Function, str]]]:
         if function.gives in TYPES:
             found[function.gives] += [(function, "")]
             continue
-        given = {"N": ("int64", "float64"), "E": ("int64", "float64")}.get(function.gives, TYPES)
-        for dtype in given:
+        for dtype in _given(function.gives):
             found[dtype].append((function, dtype))
     return found
+
+
+def _given(gives: str) -> tuple[str, ...]:
+    """The types, other than nested ones, that a letter may stand for."""
+    if len(gives) > 1 or gives == "F":
+        return ()
+    return ("int64", "float64") if gives in "NESW" else TYPES
 
 
 GIVERS = _givers()
@@ -60,8 +78,13 @@ def trees(draw: st.DrawFn, dtype: str | None = None, depth: int = DEPTH) -> Node
     if dtype is None:
         dtype = draw(st.sampled_from(TYPES))
     kind = draw(st.integers(0, 9)) if depth else 0
-    if kind < 2 or dtype.startswith("list"):
+    if is_nested(dtype):
+        return draw(nested(dtype, depth))
+    if kind < 2:
         return draw(leaves(dtype))
+    field = next((name for name, inner in fields(STRUCT) if inner == dtype), None)
+    if kind == 4 and field is not None:
+        return Call("struct_extract", (draw(nested(STRUCT, depth)), Literal(field, "string")))
     if kind == 2:
         tests = draw(st.lists(trees("bool", depth - 1), min_size=1, max_size=2))
         branches = tuple((test, draw(trees(dtype, depth - 1))) for test in tests)
@@ -75,21 +98,49 @@ def trees(draw: st.DrawFn, dtype: str | None = None, depth: int = DEPTH) -> Node
 
 
 @st.composite
+def nested(draw: st.DrawFn, dtype: str, depth: int) -> Node:
+    """A column, a null, or what makes a value of the type out of others."""
+    columns = [name for name, known in COLUMNS.items() if known == dtype]
+    kind = draw(st.integers(0, 9))
+    if columns and (kind < 4 or not depth):
+        return Column(draw(st.sampled_from(columns)))
+    if kind == 4:
+        return Cast(Literal(None, "null"), dtype)
+    if kind == 5 and depth:
+        return Case(((draw(trees("bool", 0)), draw(nested(dtype, depth - 1))),))
+    below = max(depth - 1, 0)
+    if is_struct(dtype):
+        named = fields(dtype)
+        parts = tuple(draw(trees(inner, below)) for _, inner in named)
+        return Cast(Pack(tuple(name for name, _ in named), parts), dtype)
+    if is_list(dtype):
+        if kind > 7 and depth:
+            return Call("list_distinct", (draw(nested(dtype, below)),))
+        items = draw(st.lists(trees(element(dtype), below), max_size=3))
+        return Cast(Call("list_value", tuple(items)), dtype)
+    key, inner = key_and_value(dtype)
+    keys = draw(st.lists(literals(key, nulls=False), max_size=3, unique_by=canonical))
+    items = [draw(trees(inner, below)) for _ in keys]
+    made = Call("map", (Call("list_value", tuple(keys)), Call("list_value", tuple(items))))
+    return Cast(made, dtype)
+
+
+@st.composite
 def leaves(draw: st.DrawFn, dtype: str) -> Node:
     names = [name for name, known in COLUMNS.items() if known == dtype and name != "as_of()"]
     if dtype == "float64":
         names += ["z", "n"]
     if dtype == "int64":
         names.append("n")
-    if dtype.startswith("list") or draw(st.integers(0, 3)):
+    if draw(st.integers(0, 3)):
         name = draw(st.sampled_from(names))
         return Call("as_of") if name == "t" and draw(st.booleans()) else Column(name)
     return draw(literals(dtype))
 
 
 @st.composite
-def literals(draw: st.DrawFn, dtype: str) -> Node:
-    if draw(st.integers(0, 6)) == 0:
+def literals(draw: st.DrawFn, dtype: str, *, nulls: bool = True) -> Node:
+    if nulls and draw(st.integers(0, 6)) == 0:
         return Literal(None, "null")
     value: Any
     if dtype == "float64":

@@ -17,6 +17,7 @@ from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, Ana
 from headwater.expressions.drafts import Draft, Schema, check_source, hint
 from headwater.expressions.hashes import revision
 from headwater.expressions.kinds import analyze_feature
+from headwater.expressions.nested import field_read, qualified
 from headwater.expressions.on_demand import refuse_shadowing
 from headwater.expressions.walk import aggregates_of, columns_of, uses
 
@@ -95,6 +96,10 @@ def _unknown(draft: Draft, feature: str, name: str, owners: Mapping[str, str]) -
         what = f"no column '{name}' in source '{draft.source.name}', nor {other} of that name"
     else:
         what = f"no feature '{name}'"
+    tree = draft.trees[feature]
+    of = None if tree is None else field_read(tree, name)
+    if of is not None:
+        raise DefinitionError(f"{draft.where(feature)}: {qualified(name, of)}")
     given = draft.view.feature(feature)
     field = "function" if given.function is not None else "expression"
     near = hint(name, places)

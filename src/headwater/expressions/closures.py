@@ -12,14 +12,25 @@ from headwater.expressions.casts import caster
 from headwater.expressions.functions import SCALAR_FUNCTIONS, SEQUENCE_FUNCTIONS, Row
 from headwater.expressions.functions.declare import Constant
 from headwater.expressions.functions.times import from_microseconds
-from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
+from headwater.expressions.tree import (
+    Aggregate,
+    Call,
+    Case,
+    Cast,
+    Column,
+    Literal,
+    Node,
+    Over,
+    Pack,
+)
 
 
 def compile_row(node: Node, names: Sequence[str]) -> Row:
     """A closure that computes a scalar tree, as `resolve` returned it, for one row.
 
     It takes the values of `names` by position: bool, int, float, str, bytes, aware datetime in
-    UTC, date, list or None; `as_of()` is read from the name "as_of()". It raises ComputeError
+    UTC, date, list, dict (a struct by the names of its fields, a map in the order of its keys) or
+    None; `as_of()` is read from the name "as_of()". It raises ComputeError
     where a value can't be computed. Aggregates and sequence calls are refused with
     ExpressionError: the kernels compute them.
     """
@@ -41,6 +52,8 @@ def _compile(node: Node, places: dict[str, int]) -> Row:
             raise ExpressionError(f"the aggregate '{node.name}' is not a scalar expression")
         case Over():
             return _compile(node.aggregate, places)
+        case Pack():
+            return _pack(node, places)
         case Call():
             return _call(node, places)
 
@@ -128,6 +141,11 @@ def _eager(f: Callable[..., Any], args: Sequence[Row]) -> Row:
         left, right = args
         return lambda row: f(left(row), right(row))
     return lambda row: f(*[arg(row) for arg in args])
+
+
+def _pack(node: Pack, places: dict[str, int]) -> Row:
+    named = [(n, _compile(v, places)) for n, v in zip(node.names, node.values, strict=True)]
+    return lambda row: {name: value(row) for name, value in named}
 
 
 def _case(node: Case, places: dict[str, int]) -> Row:

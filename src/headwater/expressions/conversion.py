@@ -8,10 +8,11 @@ from typing import Any
 from sqlglot import exp
 
 from headwater.definitions.types import list_of, map_of, parse_dtype, struct_of
+from headwater.expressions import composing
 from headwater.expressions.intervals import shift
 from headwater.expressions.lowering import MAX_ROWS, call_function, cast, extract, negate
 from headwater.expressions.refusal import FRAMES, Refused, refuse_name, refuse_node, shortened
-from headwater.expressions.tree import Aggregate, Call, Case, Column, Literal, Node, Over
+from headwater.expressions.tree import Aggregate, Call, Case, Literal, Node, Over
 from headwater.expressions.walk import children
 
 INT64_MAX = 2**63 - 1
@@ -106,13 +107,19 @@ class Converter:
     def column(self, found: Any) -> Node:
         if not isinstance(found.this, exp.Identifier):
             raise Refused("'*' stands only in count(*)")
-        table = found.args.get("table")
-        if table is not None:
-            raise Refused(
-                f"'{table.name}.{found.name}' is qualified; an expression sees one source, "
-                f"write '{found.name}'"
-            )
-        return Column(found.name)
+        return composing.dotted(found)
+
+    def dot(self, found: Any) -> Node:
+        return composing.dot(found, self.convert)
+
+    def struct(self, found: Any) -> Node:
+        return composing.struct(found.expressions, self.convert)
+
+    def map_(self, found: Any) -> Node:
+        return composing.map_literal(found, self.convert)
+
+    def array(self, found: Any) -> Node:
+        return composing.array(found, self.convert)
 
     def literal(self, found: Any) -> Node:
         text = found.this
@@ -219,6 +226,8 @@ class Converter:
     def function(self, found: Any) -> Node:
         name = str(found.this).lower()
         given = list(found.expressions)
+        if name == "struct_pack":
+            return composing.struct(given, self.convert)
         star = len(given) == 1 and isinstance(given[0], exp.Star)
         distinct = len(given) == 1 and isinstance(given[0], exp.Distinct)
         if distinct:
@@ -326,6 +335,10 @@ _READERS: dict[type[Any], tuple[_Reader, frozenset[str]]] = {
     for kind, reader, parts in (
         (exp.Paren, Converter.paren, "this"),
         (exp.Column, Converter.column, "this table db catalog"),
+        (exp.Dot, Converter.dot, "this expression"),
+        (exp.Struct, Converter.struct, "expressions"),
+        (exp.ToMap, Converter.map_, "this"),
+        (exp.Array, Converter.array, "expressions"),
         (exp.Literal, Converter.literal, "this is_string"),
         (exp.Null, Converter.null, ""),
         (exp.Boolean, Converter.boolean, "this"),

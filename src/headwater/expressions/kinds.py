@@ -8,13 +8,15 @@ from typing import Any
 
 from headwater.definitions.feature import Feature
 from headwater.definitions.source import Source
-from headwater.definitions.types import FLOATS, INTEGERS, NUMBERS
+from headwater.definitions.types import FLOATS, INTEGERS, NUMBERS, is_nested
 from headwater.errors import ComputeError, DefinitionError
 from headwater.expressions.analyzed import AnalyzedFeature, Kind
+from headwater.expressions.casts import can_cast
 from headwater.expressions.closures import compile_row
 from headwater.expressions.drafts import Draft, hint
 from headwater.expressions.functions import Row
 from headwater.expressions.hashes import Content, data_hash, serving_hash
+from headwater.expressions.nested import has_no_type
 from headwater.expressions.on_demand import check_request, needed_request
 from headwater.expressions.printing import duckdb_type
 from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
@@ -270,12 +272,14 @@ def _dtype(draft: Draft, feature: Feature, tree: Node | None, types: Mapping[str
     else:
         found = type_of(tree, types, draft.where(feature.name))
     if feature.dtype is None:
-        if found == "null":
+        if has_no_type(found):
+            what = "the expression" if found == "null" else f"a part of {found}"
             raise DefinitionError(
-                f"{draft.where(feature.name, 'dtype')}: the expression is always null; give a type"
+                f"{draft.where(feature.name, 'dtype')}: {what} is always null; give a type"
             )
         return found
     fits = found in (feature.dtype, "null")
+    fits = fits or (is_nested(found) and can_cast(found, feature.dtype))
     if not fits and not (feature.dtype in NUMBERS and found in NUMBERS and tree is not None):
         raise DefinitionError(
             f"{draft.where(feature.name, 'dtype')}: is {feature.dtype}, but the definition gives "

@@ -44,6 +44,13 @@ class _Language(DuckDB):
             name: reader for name, reader in DuckDB.Parser.FUNCTION_PARSERS.items() if name in _KEPT
         }
 
+        def _parse_map(self) -> Any:
+            """As sqlglot does it, which would drop arguments that MAP does not take."""
+            if self._match(TokenType.L_BRACE, advance=False):
+                return super()._parse_map()
+            arguments = self._parse_wrapped_csv(self._parse_assignment)
+            return self.expression(exp.Anonymous(this="map", expressions=arguments))
+
         def _parse_as_command(self, start: Any) -> Any:
             """Refuses what sqlglot would pass on unread, with a warning on the log."""
             self.raise_error("Invalid expression / Unexpected token", start)

@@ -17,7 +17,17 @@ from headwater.definitions.types import (
 )
 from headwater.errors import ExpressionError
 from headwater.expressions.functions import SCALAR_FUNCTIONS, SEQUENCE_FUNCTIONS
-from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
+from headwater.expressions.tree import (
+    Aggregate,
+    Call,
+    Case,
+    Cast,
+    Column,
+    Literal,
+    Node,
+    Over,
+    Pack,
+)
 
 DUCKDB_TYPES = {
     "bool": "BOOLEAN",
@@ -79,6 +89,8 @@ def to_duckdb(node: Node, column: Callable[[str], str] = quote, as_of: str | Non
                 raise ExpressionError(f"the aggregate '{part.name}' is not a scalar expression")
             case Over():
                 return visit(part.aggregate)
+            case Pack():
+                return _pack(part, visit)
             case Call():
                 return call(part)
 
@@ -116,6 +128,8 @@ def canonical(node: Node) -> str:
         case Over():
             size = "UNBOUNDED" if node.rows is None else node.rows - 1
             return f"{_aggregate(node.aggregate)} OVER (ROWS {size} PRECEDING)"
+        case Pack():
+            return _pack(node, canonical)
         case Call():
             args = [canonical(arg) for arg in node.args]
             function = SCALAR_FUNCTIONS.get(node.name)
@@ -136,6 +150,11 @@ def fill(template: str, args: Sequence[str]) -> str:
         return (joint or ", ").join(args[int(number or 0) :])
 
     return _PLACE.sub(place, template)
+
+
+def _pack(node: Pack, visit: Callable[[Node], str]) -> str:
+    pairs = zip(map(quote_text, node.names), map(visit, node.values), strict=True)
+    return f"{{{', '.join(f'{name}: {value}' for name, value in pairs)}}}"
 
 
 def _case(node: Case, visit: Callable[[Node], str]) -> str:

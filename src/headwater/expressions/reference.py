@@ -23,20 +23,25 @@ _INTRODUCTION = """\
 A feature is one SQL expression in DuckDB's dialect. It may use the names of columns and features,
 literals (`1`, `0.5`, `'text'`, `TRUE`, `NULL`, `DATE '2024-01-31'`,
 `TIMESTAMP '2024-01-31 23:59:59.5'`), `CASE`, `IF(c, x, y)`, `CAST(x AS type)`, `TRY_CAST`,
-`x::type`, and what stands on this page. Every engine gives the same value for it, bit for bit; all
-else is refused when a project is planned. This page is written by
+`x::type`, structs `{'a': x, 'b': y}` (or `struct_pack(a := x, b := y)`), lists `[x, y]`, maps
+`MAP {'a': x}`, and what stands on this page. Every engine gives the same value for it, bit for bit;
+all else is refused when a project is planned. This page is written by
 `python -m headwater.expressions.reference`.
 
 **Types.** `BOOLEAN`, `INTEGER` (int32), `BIGINT` (int64), `FLOAT` (float32), `DOUBLE` (float64),
 `VARCHAR` (string), `BLOB` (bytes), `TIMESTAMP` (UTC, microseconds, the years 1 to 9999), `DATE`,
-and lists of them. `0.1` is a float64, `1` an int64. Numbers widen by themselves (int32 to int64,
-integers and float32 to float64), and arithmetic works on int64 and float64 only. A date widens to a
-timestamp where a function takes one. Nothing else is converted: write `CAST`. A text is cast if it
-looks like `-12`, `1.5e3`, `inf`, `2024-01-31` or `2024-01-31T23:59:59.5+01:00`.
+lists (`BIGINT[]`), structs (`STRUCT(a DOUBLE, b VARCHAR)`: named fields in an order), maps
+(`MAP(VARCHAR, BIGINT)`: values under keys that are strings, int64, booleans or dates, kept in the
+order of the keys), and these in one another. `0.1` is a float64, `1` an int64. Numbers widen by
+themselves (int32 to int64, integers and float32 to float64), and arithmetic works on int64 and
+float64 only. A date widens to a timestamp where a function takes one. Nothing else is converted:
+write `CAST`. A text is cast if it looks like `-12`, `1.5e3`, `inf`, `2024-01-31` or
+`2024-01-31T23:59:59.5+01:00`.
 
 **Nulls.** A function gives null where one of its arguments is null, unless this page says
-otherwise. **Errors.** An integer result that does not fit int64, an integer division by zero and a
-cast that is impossible are errors of the row; `TRY_CAST` gives null instead.
+otherwise; a struct whose fields are null is not null itself. **Errors.** An integer result that
+does not fit int64, an integer division by zero and a cast that is impossible are errors of the row;
+`TRY_CAST` gives null instead.
 
 **Sugar.** `x BETWEEN a AND b`, `x NOT IN (...)`, `IS [NOT] NULL`, `IS [NOT] TRUE`,
 `EXTRACT(hour FROM t)` and `date_part('hour', t)` for `hour(t)`, `t + INTERVAL 21 HOUR`,
@@ -66,9 +71,15 @@ _NAMES = {
     "like": "s pattern",
     "list_contains": "list x",
     "list_extract": "list n",
+    "list_has_all": "list other",
+    "list_has_any": "list other",
+    "list_intersect": "list other",
     "list_position": "list x",
     "lpad": "s length padding",
     "ltrim": "s characters",
+    "map": "keys values",
+    "map_contains": "m key",
+    "map_extract_value": "m key",
     "make_date": "year month day",
     "make_timestamp": "microseconds",
     "replace": "s old new",
@@ -79,7 +90,9 @@ _NAMES = {
     "shift_right": "x n",
     "split_part": "s separator n",
     "starts_with": "s part",
+    "string_split": "s separator",
     "strpos": "s part",
+    "struct_extract": "struct name",
     "substring": "s start length",
     "to_timestamp": "seconds",
     "translate": "s old new",
@@ -150,25 +163,41 @@ def _call(function: Function, args: list[str]) -> str:
 
 def _word(pattern: str, place: int) -> str:
     named = {"digits": "digits", "letter": "escape", "regex": "regex", "text": "pattern"}
-    plain = {"timestamp": "t", "string": "s", "list": "list", "sized": "s"}
+    plain = {"timestamp": "t", "string": "s", "list": "list", "sized": "s", "map": "m"}
+    plain |= dict.fromkeys(("lists", "numbers", "reals"), "list")
     return (named | plain).get(pattern, "xyz"[place % 3])
 
 
 def _gives(function: Function) -> str:
-    named = {"N": "number", "E": "element"}
+    named = {
+        "N": "number",
+        "E": "element",
+        "F": "type of the field",
+        "K": "key",
+        "W": "value",
+        "S": "int64 or float64",
+        "list[K]": "list of keys",
+        "list[W]": "list of values",
+        "list[V]": "list",
+    }
     return named.get(function.gives, "as given" if len(function.gives) == 1 else function.gives)
 
 
 def _examples(function: Function) -> Iterator[str]:
     telling = [e for e in function.examples if not (function.strict and None in e[0])]
     for args, result in telling[:_EXAMPLES]:
-        shown = fill(function.template, [_value(arg) for arg in args])
+        places = range(len(args))
+        shown = fill(function.template, [_value(args[n], function.pattern(n)) for n in places])
         if function.text:
             shown = shown.removeprefix("(").removesuffix(")")
-        yield f"`{shown}` → {'an error' if result is CANNOT else f'`{_value(result)}`'}"
+        given = "an error" if result is CANNOT else f"`{_value(result, function.gives)}`"
+        yield f"`{shown}` → {given}"
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, pattern: str = "") -> str:
+    if isinstance(value, dict):
+        parts = ", ".join(f"{_value(key)}: {_value(part)}" for key, part in value.items())
+        return f"{'MAP ' if pattern == 'map' else ''}{{{parts}}}"
     if isinstance(value, datetime):
         return f"TIMESTAMP '{value.replace(tzinfo=None).isoformat(sep=' ')}'"
     if isinstance(value, date):

@@ -30,6 +30,13 @@ class Call(msgspec.Struct, frozen=True, tag="call"):
     args: tuple[Node, ...] = ()
 
 
+class Pack(msgspec.Struct, frozen=True, tag="pack"):
+    """A struct out of values, each under its name."""
+
+    names: tuple[str, ...]
+    values: tuple[Node, ...]
+
+
 class Case(msgspec.Struct, frozen=True, tag="case"):
     """CASE WHEN: (condition, value) pairs in order, then the value otherwise."""
 
@@ -68,4 +75,4 @@ class Over(msgspec.Struct, frozen=True, tag="over"):
     rows: int | None = None
 
 
-Node = Literal | Column | Call | Case | Cast | Aggregate | Over
+Node = Literal | Column | Call | Pack | Case | Cast | Aggregate | Over

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from headwater.definitions.types import FLOATS, INTEGERS, NUMBERS, element, is_list, list_of
+from headwater.definitions.types import (
+    FLOATS,
+    INTEGERS,
+    NUMBERS,
+    is_nested,
+    is_struct,
+    list_of,
+    struct_of,
+)
 from headwater.errors import ExpressionError, near_miss
 from headwater.expressions.casts import can_cast
 from headwater.expressions.functions import (
@@ -15,8 +23,26 @@ from headwater.expressions.functions import (
     Function,
 )
 from headwater.expressions.functions.matching import check_regex
+from headwater.expressions.nested import (
+    bracketed,
+    field_of,
+    has_no_type,
+    nested_groups,
+    qualified,
+    settled,
+)
 from headwater.expressions.printing import fill
-from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
+from headwater.expressions.tree import (
+    Aggregate,
+    Call,
+    Case,
+    Cast,
+    Column,
+    Literal,
+    Node,
+    Over,
+    Pack,
+)
 from headwater.expressions.widening import (
     NULL,
     convert,
@@ -68,6 +94,8 @@ class _Resolver:
                 return self._cast(node)
             case Case():
                 return self._case(node)
+            case Pack():
+                return self._pack(node)
             case Aggregate():
                 return self._aggregate(node)
             case Over():
@@ -87,6 +115,21 @@ class _Resolver:
         same = [known for known in self._columns if known.lower() == name.lower()]
         hint = f"; did you mean '{same[0]}'?" if same else near_miss(name, self._columns)
         raise self.error(f"unknown column or feature '{name}'{hint}")
+
+    def _pack(self, node: Pack) -> _Typed:
+        found = [self.visit(value) for value in node.values]
+        dtype = struct_of(zip(node.names, (dtype for _, dtype in found), strict=True))
+        return Pack(node.names, tuple(value for value, _ in found)), dtype
+
+    def _field(self, found: Sequence[_Typed]) -> _Typed:
+        (value, dtype), (name, _) = found
+        if not is_struct(dtype):
+            raise self.error(f"'.{_shown(name)}' is a field of a struct, not of {dtype}")
+        try:
+            known, inner = field_of(dtype, name)
+        except ValueError as error:
+            raise self.error(str(error)) from None
+        return Call("struct_extract", (value, Literal(known, "string"))), inner
 
     def _cast(self, node: Cast) -> _Typed:
         arg, before = self.visit(node.arg)
@@ -130,9 +173,13 @@ class _Resolver:
         return common
 
     def _call(self, node: Call) -> _Typed:
-        function = SCALAR_FUNCTIONS[node.name]
+        self._check_qualified(node)
         found = [self.visit(arg) for arg in node.args]
+        name = bracketed(node, found[0][1]) if found else node.name
+        function = SCALAR_FUNCTIONS[name]
         self._check_count(function, len(found))
+        if name == "struct_extract":
+            return self._field(found)
         if function.name in ("add", "subtract"):
             self._refuse_times(function, [dtype for _, dtype in found])
         for position, given in enumerate(found):
@@ -147,7 +194,14 @@ class _Resolver:
         decisive = args if function.strict else args[:1] if function.name == "nullif" else ()
         if any(_is_null(arg) for arg in decisive):
             return _null(gives), gives
-        return Call(node.name, args), gives
+        return settled(Call(name, args), groups), gives
+
+    def _check_qualified(self, node: Call) -> None:
+        """`s.city` where nothing is called s: a source's name before a column's, most likely."""
+        if node.name == "struct_extract" and len(node.args) == 2:
+            of, field = node.args
+            if isinstance(of, Column) and of.name not in self._columns:
+                raise self.error(qualified(of.name, _shown(field)))
 
     def _check_count(self, function: Function, count: int) -> None:
         least, most = function.least, function.most
@@ -178,6 +232,13 @@ class _Resolver:
         elif not fits(pattern, dtype):
             raise self.error(f"{what}, is {dtype}{_hint(node, pattern)}")
 
+    def _check_known(self, function: AggregateFunction, given: _Typed) -> None:
+        if given[1] != NULL and has_no_type(given[1]):
+            raise self.error(
+                f"{_title(function)}: a part of {given[1]} has no type; cast the NULL, or the "
+                "empty list, that stands there"
+            )
+
     def _check_regex(self, pattern: str) -> None:
         try:
             check_regex(pattern)
@@ -197,14 +258,8 @@ class _Resolver:
         if "N" in members:
             real = any(dtype in FLOATS for _, dtype in members["N"])
             groups["N"] = "float64" if real else "int64"
-        if "list" in members:
-            inner = element(self._list(members["list"][0]))
-            groups["E"] = unify([inner, *(dtype for _, dtype in members.get("E", []))]) or inner
-            groups["list"] = list_of(groups["E"])
-        return groups
-
-    def _list(self, given: _Typed) -> str:
-        return given[1] if is_list(given[1]) else "list[int64]"
+        types = {pattern: [dtype for _, dtype in of] for pattern, of in members.items()}
+        return groups | {"list[V]": list_of(groups.get("V", NULL))} | nested_groups(types)
 
     def _argument(
         self, function: Function, position: int, given: _Typed, groups: Mapping[str, str]
@@ -227,6 +282,7 @@ class _Resolver:
         function = SEQUENCE_FUNCTIONS[node.name]
         given = self.visit(node.args[0])
         self._check(function, 0, given)
+        self._check_known(function, given)
         arg, dtype = given
         if function.gives in FLOATS:
             arg = convert(arg, dtype, function.gives)
@@ -237,6 +293,9 @@ class _Resolver:
         found = [self.visit(arg) for arg in node.args]
         for position, given in enumerate(found):
             self._check(function, position, given)
+            self._check_known(function, given)
+        if node.distinct and is_nested(found[0][1]):
+            raise self.error(f"count(DISTINCT x): x should be a single value, is {found[0][1]}")
         where = None
         if node.where is not None:
             where = self._given(self.visit(node.where), "bool", "FILTER (WHERE ...)")
@@ -261,6 +320,10 @@ def _written_cast(arg: Node, before: str, after: str, *, is_try: bool) -> Node:
     if after == "string" and before in FLOATS:
         return Call("float_text", (convert(arg, before, "float64"),))
     return Cast(arg, after, is_try)
+
+
+def _shown(node: Node) -> str:
+    return str(node.value) if isinstance(node, Literal) else "..."
 
 
 def _is_call(node: Node, name: str) -> bool:

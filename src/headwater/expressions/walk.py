@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from headwater.expressions.functions import SEQUENCE_FUNCTIONS
-from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
+from headwater.expressions.tree import (
+    Aggregate,
+    Call,
+    Case,
+    Cast,
+    Column,
+    Literal,
+    Node,
+    Over,
+    Pack,
+)
 
 
 def children(node: Node) -> tuple[Node, ...]:
@@ -18,6 +28,8 @@ def children(node: Node) -> tuple[Node, ...]:
             return ()
         case Call():
             return node.args
+        case Pack():
+            return node.values
         case Cast():
             return (node.arg,)
         case Case():
@@ -72,6 +84,8 @@ def with_children(node: Node, parts: tuple[Node, ...]) -> Node:
             return node
         case Call():
             return Call(node.name, parts)
+        case Pack():
+            return Pack(node.names, parts)
         case Cast():
             return Cast(parts[0], node.dtype, node.is_try)
         case Case():

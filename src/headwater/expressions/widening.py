@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headwater.definitions.types import (
+    FLOATS,
     INTEGERS,
+    MAP_KEYS,
     NUMBERS,
     SCALARS,
     element,
@@ -31,17 +33,34 @@ _WORDS = {
     "int64": "an integer",
     "timestamp": "timestamp or date",
     "sized": "string or list",
-    "list": "a list",
+    "list": "a list of single values",
+    "lists": "a list, a map or a struct",
+    "items": "a list",
+    "keys": "a list of strings, integers, dates or booleans",
+    "numbers": "a list of numbers",
+    "reals": "a list of numbers",
+    "map": "a map",
+    "struct": "a struct",
     "scalar": "a single value",
     "ordered": "a single value",
     "digits": "a constant from -30 to 30",
     "size": "a constant from 0 to 10000",
     "text": "a constant text",
+    "field": "the constant name of a field",
     "letter": "a constant of one ASCII character",
     "regex": "a constant regular expression",
 }
+_CONSTANTS = ("digits", "size", "letter", "regex", "text", "field")
 # the type in which a null stands for an argument
-_NULLS = {"sized": "string", "list": "list[int64]"}
+_NULLS = {"sized": "string"}
+# the elements that a list may have
+_LISTS = {
+    "list": SCALARS,
+    "keys": (*MAP_KEYS, *INTEGERS),
+    "numbers": NUMBERS,
+    "reals": NUMBERS,
+    "floats": FLOATS,
+}
 _DIGITS = 30
 _SIZE = 10_000
 
@@ -101,15 +120,21 @@ def convert(node: Node, before: str, after: str) -> Node:
 
 def fits(pattern: str, dtype: str) -> bool:
     """Whether a value of a type may stand where the pattern of an argument asks for it."""
-    if dtype == NULL or pattern in ("any", "V", "E"):
+    if dtype == NULL or pattern in ("any", "V", "E", "K"):
         return True
+    if pattern in _LISTS:
+        return is_list(dtype) and element(dtype) in (NULL, *_LISTS[pattern])
     if pattern in ("T", "O", "scalar", "ordered"):
         return not is_nested(dtype)
     if pattern in ("N", "number"):
         return dtype in NUMBERS
     if pattern == "sized":
         return dtype == "string" or is_list(dtype)
-    return is_list(dtype) if pattern == "list" else widens(dtype, pattern)
+    if pattern in ("lists", "items"):
+        return is_list(dtype)
+    if pattern in ("map", "struct"):
+        return dtype.startswith(f"{pattern}[")
+    return widens(dtype, pattern)
 
 
 def choices(pattern: str) -> list[str] | None:
@@ -118,7 +143,7 @@ def choices(pattern: str) -> list[str] | None:
 
 
 def is_constant(pattern: str) -> bool:
-    return pattern in ("digits", "size", "letter", "regex", "text") or choices(pattern) is not None
+    return pattern in _CONSTANTS or choices(pattern) is not None
 
 
 def fits_constant(pattern: str, node: Node) -> bool:
@@ -134,7 +159,7 @@ def fits_constant(pattern: str, node: Node) -> bool:
     among = choices(pattern)
     if among is not None:
         return value in among
-    return pattern in ("regex", "text") or (len(value) == 1 and value.isascii())
+    return pattern in ("regex", "text", "field") or (len(value) == 1 and value.isascii())
 
 
 def words(pattern: str) -> str:

@@ -6,11 +6,13 @@ from headwater.expressions.functions.aggregates import AGGREGATES, SEQUENCES
 from headwater.expressions.functions.arithmetic import ARITHMETIC
 from headwater.expressions.functions.conditionals import CONDITIONALS
 from headwater.expressions.functions.declare import CANNOT, AggregateFunction, Function, Row
-from headwater.expressions.functions.lists import LISTS
+from headwater.expressions.functions.lists import HIDDEN_LISTS, LISTS
 from headwater.expressions.functions.logic import LOGIC
+from headwater.expressions.functions.maps import MAPS
 from headwater.expressions.functions.matching import MATCHING
 from headwater.expressions.functions.numbers import BITS, NUMBERS
 from headwater.expressions.functions.strings import STRINGS
+from headwater.expressions.functions.structs import STRUCTS
 from headwater.expressions.functions.texts import TEXTS
 from headwater.expressions.functions.times import TIMES
 
@@ -36,8 +38,11 @@ FAMILIES: dict[str, tuple[Function, ...]] = {
     "Matching": MATCHING,
     "Times": TIMES,
     "Lists": LISTS,
+    "Structs": STRUCTS,
+    "Maps": MAPS,
 }
-SCALAR_FUNCTIONS = {f.name: f for family in (*FAMILIES.values(), TEXTS) for f in family}
+_HIDDEN = (TEXTS, HIDDEN_LISTS)
+SCALAR_FUNCTIONS = {f.name: f for family in (*FAMILIES.values(), *_HIDDEN) for f in family}
 AGGREGATE_FUNCTIONS = {f.name: f for f in AGGREGATES}
 SEQUENCE_FUNCTIONS = {f.name: f for f in SEQUENCES}
 

@@ -95,7 +95,7 @@ AGGREGATES = (
     AggregateFunction(
         "last_k",
         "aggregate",
-        ("scalar", "positive"),
+        ("any", "positive"),
         "list[T]",
         "The last k values, oldest first, nulls included; null over no rows.",
         constants=1,

@@ -17,10 +17,14 @@ class Function:
     `takes` is a pattern an argument: a type (to which narrower numbers widen, and a date to a
     timestamp), or `N` (numbers, brought to one of int64 and float64), `T` (any single value, the
     same type for all `T`), `V` (as `T`, lists too), `O`
-    (as `T`, float32 widened), `sized` (string or list), `list` (a list) with
-    `E` for its element, `any`; or a constant: `'a|b'` (one of these), `digits` (-30 to 30), `size`
+    (as `T`, float32 widened), `sized` (string or list), `list` (a list of single values) or
+    `lists` (of anything) with `E` for the element, `numbers` (a list of them, added as `S`),
+    `reals` (as a list of float64), `floats` (a list of them), `map` with `K` and `W`
+    for its key and value, `keys` and `items` (lists of what a map may hold), `struct` with `F` for
+    the field that the constant behind it names, `any`; or a constant: `'a|b'` (one of these),
+    `digits` (-30 to 30), `size`
     (0 to 10000), `letter` (one character), `regex`,
-    `text` (any). A trailing `?` marks an argument that may be
+    `field` (of the struct before it), `text` (any). A trailing `?` marks an argument that may be
     left out, a trailing `...` one that repeats. `gives` is the type of the result.
 
     `row` computes one row. Where `strict`, it sees no nulls: one null argument makes the result
@@ -54,7 +58,7 @@ class Function:
     @property
     def least(self) -> int:
         """The smallest number of arguments."""
-        return sum(not pattern.endswith("?") for pattern in self.takes)
+        return sum("?" not in pattern for pattern in self.takes)
 
     @property
     def most(self) -> int | None:
