@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headwater.computing import FeatureValue
     from headwater.definitions.entity import Entity
     from headwater.definitions.feature import Feature
     from headwater.definitions.functions import feature_function
@@ -30,6 +31,7 @@ __all__ = [
     "FeatureRef",
     "FeatureService",
     "FeatureStore",
+    "FeatureValue",
     "FeatureView",
     "HeadwaterError",
     "NotNull",
@@ -50,6 +52,7 @@ _HOMES = {
     "FeatureRef": "definitions.service",
     "FeatureService": "definitions.service",
     "FeatureStore": "store",
+    "FeatureValue": "computing",
     "FeatureView": "definitions.view",
     "HeadwaterError": "errors",
     "NotNull": "definitions.rules",

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headwater import computing
 from headwater.admission import check_project
 from headwater.compute.historical import Options
 from headwater.config import Settings, for_model, load_settings
@@ -406,6 +407,12 @@ class FeatureStore:
 
         requests, options = asked(self, features).requests, Options(timestamp, knowledge)
         return leakage_report(self.engine, spine, requests, options, label=label)
+
+    # --- single values, from the sources ----------------------------------------------------
+
+    compute_feature = computing.compute_feature
+    compute_feature_set = computing.compute_feature_set
+    compute_features_batch = computing.compute_features_batch
 
     # --- serving ----------------------------------------------------------------------------
 

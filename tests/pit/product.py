@@ -54,14 +54,16 @@ def training_set(scenario: Scenario, **options: Any) -> list[dict[str, Any]]:
     return training_table(scenario, **options).to_pylist()
 
 
-def training_table(scenario: Scenario, *, code_by: str | None = None, **options: Any) -> pa.Table:
+def training_table(
+    scenario: Scenario, *, code_by: str | None = None, threads: int = 1, **options: Any
+) -> pa.Table:
     """`code_by` is who gave the code of all features over the API, if they came that way."""
     with _folder() as folder:
         for table in scenario.tables:
             write(table, folder)
         project = analyzed(scenario, folder, code_by)
         return compute_historical(
-            _engine(),
+            _engine(threads),
             to_table(scenario.spine, scenario.spine_types),
             requests(scenario, project),
             Options(scenario.timestamp, scenario.knowledge, **options),
@@ -174,8 +176,8 @@ def _nanos(value: Any) -> int:
 
 
 @cache
-def _engine() -> DuckDBEngine:
-    return DuckDBEngine(Path(tempfile.gettempdir()), threads=1)
+def _engine(threads: int = 1) -> DuckDBEngine:
+    return DuckDBEngine(Path(tempfile.gettempdir()), threads=threads)
 
 
 @contextmanager

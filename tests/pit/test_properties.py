@@ -69,3 +69,10 @@ def test_types(scenario):
 def test_code_of_the_api(scenario):
     """What runs in a process of its own has the same values (and the same types)."""
     check(scenario, code_by="ann")
+
+
+@examples(40)
+@given(scenarios(views=3))
+def test_views_side_by_side(scenario):
+    """Views that don't read one another are computed at once: the values are the same."""
+    check(scenario, threads=4)

@@ -9,12 +9,16 @@ from typing import Any
 import pyarrow as pa
 
 from headwater.compute.engines.duckdb import DuckDBEngine
-from headwater.compute.progress import OnProgress, OnShare, Progress
-from headwater.compute.reading import PART_ROWS, Reader
+from headwater.compute.progress import OnProgress, Progress
+from headwater.compute.reading import PART_ROWS
+from headwater.compute.reads import OnRead, Read, Reads, SharingReader
 from headwater.compute.spine import Spine, read_spine
-from headwater.compute.values import whole
+from headwater.compute.values import Values, whole
 from headwater.errors import SpineError
 from headwater.expressions.analyzed import AnalyzedProject
+
+SIDE_BY_SIDE = 4
+"""Views that are read at a time, where the engine may use as many threads: each takes memory."""
 
 
 @dataclass(frozen=True)
@@ -61,45 +65,91 @@ def compute_historical(
     """
     chosen = options or Options()
     spine = read_spine(given, chosen.timestamp, engine)
-    check_outputs(spine, requests)
-    given = _given(spine, requests)
-    readers: dict[int, Reader] = {}
-    columns: dict[str, pa.Array] = {}
-    groups = _grouped(requests)
-    for done, ((number, name, pairs), members) in enumerate(groups.items(), start=1):
-        project = members[0].project
-        if number not in readers:
-            readers[number] = Reader(
-                engine,
-                project,
-                knowledge=chosen.knowledge,
-                part_rows=chosen.part_rows,
-                given=given,
-            )
-        reader, view = readers[number], project.views[name]
-        if chosen.on_progress is not None:
-            told = _told(chosen.on_progress, spine.rows, done - 1, len(groups))
-            reader = replace(reader, on_share=told)
-        keys = spine.keys(view.join_keys, dict(pairs))
-        flat = {key: whole(column) for key, column in keys.items()}
-        wanted = sorted({request.feature for request in members})
-        values = reader.read(view, wanted, flat, spine.times)
-        columns.update({r.output: values.columns[r.feature] for r in members})
-        if chosen.on_progress is not None:
-            chosen.on_progress(Progress("training set", done * spine.rows, done, len(groups)))
-    for reader in readers.values():
-        reader.check_sources()
-    table = spine.table
-    for request in requests:
-        table = table.append_column(request.output, columns[request.output])
+    historical = Historical(engine, requests, chosen)
+    table = historical.table(spine)
+    historical.check_sources()
     return table
 
 
-def _told(tell: OnProgress, rows: int, done: int, total: int) -> OnShare:
-    """Tells of the work under way after `done` groups."""
-    return lambda share: tell(
-        Progress("training set", int((done + share) * rows), done + share, total)
-    )
+class Historical:
+    """Requested features as known at the rows of spines, all of them as of one scan a source.
+
+    One that is `telling` says of each value why it is null and how old it is.
+    """
+
+    def __init__(
+        self,
+        engine: DuckDBEngine,
+        requests: Sequence[Request],
+        options: Options,
+        *,
+        telling: bool = False,
+    ) -> None:
+        self.requests = tuple(requests)
+        self._engine = engine
+        self._options = options
+        self._readers = {
+            id(request.project): SharingReader(
+                engine,
+                request.project,
+                knowledge=options.knowledge,
+                part_rows=options.part_rows,
+                telling=telling,
+            )
+            for request in requests
+        }
+
+    def table(self, spine: Spine) -> pa.Table:
+        """The spine's rows, then a column a request. Raises SpineError."""
+        check_outputs(spine, self.requests)
+        table = spine.table
+        for request, values in zip(self.requests, self.values(spine), strict=True):
+            table = table.append_column(request.output, values.columns[request.feature])
+        return table
+
+    def values(self, spine: Spine) -> list[Values]:
+        """For each request the values of its view's features. Raises SpineError."""
+        given = _given(spine, self.requests)
+        readers = {
+            key: replace(reader, given=given, known={}) for key, reader in self._readers.items()
+        }
+        reads, columns = Reads(), _KeyColumns(spine)
+        wanted: list[tuple[Read, str]] = []
+        for request in self.requests:
+            reader, view = readers[id(request.project)], request.project.views[request.view]
+            keys = columns.of(view.join_keys, request.join_keys)
+            read = reads.add(reader, view, [request.feature], keys, spine.times)
+            wanted.append((read, request.feature))
+        reads.compute(min(SIDE_BY_SIDE, self._engine.threads), self._told(spine.rows))
+        return [read.of([name]) for read, name in wanted]
+
+    def check_sources(self) -> None:
+        """Raises SourceError where a file has changed since it was first looked at."""
+        for reader in self._readers.values():
+            reader.check_sources()
+
+    def _told(self, rows: int) -> OnRead | None:
+        listener = self._options.on_progress
+        if listener is None:
+            return None
+        return lambda done, total: listener(Progress("training set", int(done * rows), done, total))
+
+
+class _KeyColumns:
+    """A spine's columns of keys, each made once, so that who reads by them can see they are one."""
+
+    def __init__(self, spine: Spine) -> None:
+        self._spine = spine
+        self._made: dict[tuple[str, str], pa.Array] = {}
+
+    def of(self, join_keys: Mapping[str, str], names: Mapping[str, str]) -> dict[str, pa.Array]:
+        return {key: self._column(key, dtype, names) for key, dtype in join_keys.items()}
+
+    def _column(self, key: str, dtype: str, names: Mapping[str, str]) -> pa.Array:
+        place = (names.get(key, key), dtype)
+        if place not in self._made:
+            self._made[place] = whole(self._spine.keys({key: dtype}, names)[key])
+        return self._made[place]
 
 
 def _given(spine: Spine, requests: Sequence[Request]) -> dict[str, pa.Array]:
@@ -128,14 +178,3 @@ def check_outputs(spine: Spine, requests: Sequence[Request]) -> None:
                 f"FeatureRef('{request.view}:{request.feature}', alias='...')"
             )
         taken.add(request.output)
-
-
-Group = tuple[int, str, tuple[tuple[str, str], ...]]
-
-
-def _grouped(requests: Sequence[Request]) -> dict[Group, list[Request]]:
-    groups: dict[Group, list[Request]] = {}
-    for request in requests:
-        pairs = tuple(sorted(request.join_keys.items()))
-        groups.setdefault((id(request.project), request.view, pairs), []).append(request)
-    return groups

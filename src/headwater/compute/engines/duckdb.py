@@ -104,6 +104,7 @@ class DuckDBEngine:
         limits: Limits | None = None,
     ) -> None:
         self.base = base
+        self.threads = threads or os.cpu_count() or 1
         self._apart: Apart | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="headwater-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
