@@ -155,15 +155,13 @@ def test_a_cycle_is_printed_whole(make):
         entity=USER,
         features=[Feature("a", "b + 1"), Feature("b", "c + 1"), Feature("c", "a + 1")],
     )
-    with pytest.raises(
-        DefinitionError, match=r"a -> b -> c -> a|b -> c -> a -> b|c -> a -> b -> c"
-    ):
+    with pytest.raises(DefinitionError, match=r"feature 'a': .* itself: a -> b -> c -> a$"):
         store.apply([circle])
     apart = [
         FeatureView(f"view_{n}", entity=USER, features=[Feature(n, f"{read} + 1")])
         for n, read in (("a", "b"), ("b", "c"), ("c", "a"))
     ]
-    with pytest.raises(DefinitionError, match=r"depends on itself: (\w) -> \w -> \w -> \1$"):
+    with pytest.raises(DefinitionError, match=r"feature 'a': .* itself: a -> b -> c -> a$"):
         store.apply(apart)
 
 

@@ -12,6 +12,7 @@ import typer
 from headwater.cli import (
     changes,
     collect,
+    compute,
     dataset,
     doctor,
     explain,
@@ -44,6 +45,7 @@ for module in (
     project,
     changes,
     reading,
+    compute,
     explain,
     search,
     history,

@@ -109,7 +109,7 @@ def get(
 ) -> None:
     """Read the latest values of features."""
     wanted = features_or_service(features or [], service)
-    rows = _rows(key or [])
+    rows = rows_given(key or [])
     # a look at values is no use of them
     store = open_store(session(context).settings(usage__enabled=False))
     types = store.online_keys(wanted)
@@ -166,8 +166,8 @@ def _lines(found: Any, indent: str = "") -> list[str]:
     return lines
 
 
-def _rows(pairs: list[str]) -> list[dict[str, str]]:
-    """Rows of join keys: a key that comes again begins the next row."""
+def rows_given(pairs: list[str]) -> list[dict[str, str]]:
+    """Rows of join keys and values of requests: a name that comes again begins the next row."""
     rows: list[dict[str, str]] = [{}]
     for pair in pairs:
         name, sign, text = pair.partition("=")

@@ -61,8 +61,7 @@ def _view_order(drafts: Mapping[str, Draft], owners: Mapping[str, str]) -> list[
     try:
         order = list(TopologicalSorter(edges).static_order())
     except CycleError as error:
-        cycle = " -> ".join(reversed(error.args[1]))
-        first = error.args[1][0]
+        first, cycle = _circle(error)
         raise DefinitionError(
             f"feature '{first}': its definition depends on itself: {cycle}"
         ) from None
@@ -79,13 +78,20 @@ def _view_order(drafts: Mapping[str, Draft], owners: Mapping[str, str]) -> list[
     try:
         return list(TopologicalSorter(views).static_order())
     except CycleError as error:
-        cycle = " -> ".join(reversed(error.args[1]))
-        first = error.args[1][0]
+        first, cycle = _circle(error)
         way = min((f.name for f in drafts[first].view.features), key=ranks.__getitem__)
         raise DefinitionError(
             f"feature view '{first}': depends on itself through other views: {cycle} "
             f"(by way of '{way}'); move its features into a view of their own"
         ) from None
+
+
+def _circle(error: CycleError) -> tuple[str, str]:
+    """The first name of a circle, and the whole of it, each before what it reads."""
+    ring: list[str] = list(reversed(error.args[1]))[1:]
+    at = ring.index(min(ring))
+    first, *rest = ring[at:] + ring[:at]
+    return first, " -> ".join([first, *rest, first])
 
 
 def _unknown(draft: Draft, feature: str, name: str, owners: Mapping[str, str]) -> DefinitionError:
