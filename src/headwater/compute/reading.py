@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from headwater.compute.drift import check_columns
 from headwater.compute.engines.duckdb import DuckDBEngine, Scan
 from headwater.compute.functions import call
+from headwater.compute.gathering import Gathering
 from headwater.compute.kernels.rows import Queries
 from headwater.compute.keys import EncodedKeys, encode_keys
 from headwater.compute.lookup import lookup_values
@@ -169,19 +170,17 @@ class Reader:
         if parts == 1:
             asked = Asked(keys.table, Queries(keys.codes, instants))
             return self._evaluate(view, scan, features, asked, live=live)
-        found: list[Values] = []
-        positions: list[Ints] = []
+        gathering = Gathering(instants.size)
         for part in range(parts):
             chosen = np.flatnonzero(np.where(keys.codes >= 0, keys.codes % parts, 0) == part)
             codes = keys.codes[chosen]
             local = np.where(codes >= 0, codes // parts, -1)
             own = pa.array(np.arange(part, keys.count, parts, dtype=np.int64))
+            asked = Asked(keys.table.take(own), Queries(local, instants[chosen]))
             reader = replace(self, on_share=self._share_of(part, parts))
-            mine = EncodedKeys(local, keys.table.take(own))
-            found.append(reader.at(view, features, mine, instants[chosen], live=live, parts=1))
-            positions.append(chosen)
-        order = np.argsort(np.concatenate(positions), kind="stable")
-        return _concatenated(found).take(order)
+            for places, values in reader._pieces(view, scan, features, asked, live=live):  # noqa: SLF001 (one of its own)
+                gathering.add(chosen[places], values)
+        return gathering.values()
 
     def _share_of(self, part: int, parts: int) -> OnShare:
         return lambda share: self.on_share((part + share) / parts)
@@ -209,6 +208,24 @@ class Reader:
         *,
         live: bool,
     ) -> Values:
+        pieces = list(self._pieces(view, scan, features, asked, live=live))
+        if len(pieces) == 1 and pieces[0][0].size == asked.times.size:
+            return pieces[0][1]
+        gathering = Gathering(asked.times.size)
+        for places, values in pieces:
+            gathering.add(places, values)
+        return gathering.values()
+
+    def _pieces(
+        self,
+        view: AnalyzedView,
+        scan: Scan,
+        features: Sequence[AnalyzedFeature],
+        asked: Asked,
+        *,
+        live: bool,
+    ) -> Iterator[tuple[Ints, Values]]:
+        """Values, and the queries that they are of, of which later pieces say where a row is."""
         check_columns(view, scan, features)
         # The tick decides which row; its age counts from the reader's time (C9).
         is_bounded = view.view.ticks is None and not live and not self.telling
@@ -218,15 +235,14 @@ class Reader:
         windowed = [f for f in features if f.kind == "windowed"]
         sequences = [f for f in features if f.kind == "sequence"]
         lookups = [f for f in features if f.kind == "lookup"]
+        every = np.arange(asked.times.size)
         if windowed:
-            return windowed_values(engine, scan, windowed, asked, rules, on_share=self.on_share)
-        found: list[Values] = []
+            values = windowed_values(engine, scan, windowed, asked, rules, on_share=self.on_share)
+            yield every, values
+        if lookups or not features:
+            yield every, lookup_values(engine, scan, lookups, asked, rules)
         if sequences:
-            found.append(sequence_values(engine, scan, sequences, asked, rules))
-        if lookups or not sequences:
-            found.append(lookup_values(engine, scan, lookups, asked, rules))
-        columns = {name: column for values in found for name, column in values.columns.items()}
-        return Values(columns, found[0].event_time, found[0].known_at, found[0].found)
+            yield from sequence_values(engine, scan, sequences, asked, rules)
 
     def _derived_view(
         self, view: AnalyzedView, wanted: Sequence[AnalyzedFeature], keys: Keys, instants: Ints
@@ -311,18 +327,3 @@ def _defaulted(column: pa.Array, feature: AnalyzedFeature) -> pa.Array:
     if default is None or column.null_count == 0:
         return column
     return pc.fill_null(column, pa.scalar(default, column.type))
-
-
-def _concatenated(parts: Sequence[Values]) -> Values:
-    first = parts[0]
-    columns = {}
-    for name in first.columns:
-        kinds = {part.columns[name].type for part in parts}
-        target = next((k for k in kinds if not pa.types.is_null(k)), first.columns[name].type)
-        columns[name] = pa.concat_arrays([part.columns[name].cast(target) for part in parts])
-    return Values(
-        columns,
-        np.concatenate([part.event_time for part in parts]),
-        np.concatenate([part.known_at for part in parts]),
-        np.concatenate([part.found for part in parts]),
-    )
