@@ -107,6 +107,8 @@ TREES = {
     "quantile_cont(a, 1)": Aggregate("quantile_cont", (A,), parameters=(1.0,)),
     "quantile_disc(a, 0.25)": Aggregate("quantile_disc", (A,), parameters=(0.25,)),
     "last_k(a, 2)": Aggregate("last_k", (A,), parameters=(2,)),
+    "mode(a)": Aggregate("mode", (A,)),
+    "top_k(a, 2)": Aggregate("top_k", (A,), parameters=(2,)),
     "lag(a)": Call("lag", (A, ONE)),
     "lag(a, 2)": Call("lag", (A, TWO)),
     "wilder(a - lag(a), 2)": Call("wilder", (Call("subtract", (A, Call("lag", (A, ONE)))), TWO)),

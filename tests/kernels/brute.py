@@ -11,10 +11,11 @@ from operator import add
 import numpy as np
 from hypothesis import strategies as st
 
-from headwater.compute.kernels.rows import Aggregation, Frame, Lists, Queries, Rows
+from headwater.compute.kernels.rows import Aggregation, Frame, Listed, Lists, Queries, Rows
 
 DAY = 86_400_000_000
 MONDAY = 4 * DAY
+TALLIES = ("mode", "mode_count", "top_k", "histogram")
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,15 @@ def aggregate(name: str, values: list, parameter) -> object:
     if name == "count_distinct":
         return len({sort_key(v) for v in values})
     if n == 0:
-        return None
+        return {"mode_count": 0, "top_k": [], "histogram": []}.get(name)
     ranked = [clean(v) for v in sorted(values, key=sort_key)]
+    if name in TALLIES:
+        pairs = frequencies(ranked)
+        best = sorted(pairs, key=lambda pair: -pair[1])
+        top = best[: int(parameter or 1)]
+        return {"mode": best[0][0], "mode_count": best[0][1], "top_k": top, "histogram": pairs}[
+            name
+        ]
     if name == "quantile_disc":
         return ranked[min(max(math.ceil(parameter * n), 1), n) - 1]
     if name == "quantile_cont":
@@ -134,6 +142,17 @@ def aggregate(name: str, values: list, parameter) -> object:
     return simple[name]() if name in simple else variance(name, [float(v) for v in values])
 
 
+def frequencies(ranked: list) -> list[tuple]:
+    """Each value with its count, in the order of values."""
+    found: list[tuple] = []
+    for value in ranked:
+        if found and sort_key(found[-1][0]) == sort_key(value):
+            found[-1] = (found[-1][0], found[-1][1] + 1)
+        else:
+            found.append((value, 1))
+    return found
+
+
 def variance(name: str, values: list[float]) -> float | None:
     n, sample = len(values), name.endswith("samp")
     if n < 2 and sample:
@@ -148,6 +167,8 @@ def same(found, expected) -> bool:
     """Equal bit for bit, with one NaN."""
     if expected is None or found is None:
         return found is expected
+    if isinstance(expected, list | tuple):
+        return len(found) == len(expected) and all(map(same, found, expected))
     if isinstance(expected, float) and math.isnan(expected):
         return math.isnan(found)
     return found == expected and math.copysign(1, found) == math.copysign(1, expected)
@@ -158,6 +179,9 @@ def as_list(column) -> list:
     if isinstance(column, Lists):
         rows = column.rows.tolist()
         return [rows[a:b] for a, b in pairwise(column.offsets.tolist())]
+    if isinstance(column, Listed):
+        pairs = list(zip(column.values.tolist(), column.counts.tolist(), strict=True))
+        return [pairs[a:b] for a, b in pairwise(column.offsets.tolist())]
     values = column.values.tolist()
     if column.valid is None:
         return values

@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headwater.compute.kernels.measures import LISTS
 from headwater.compute.kernels.rows import Aggregation, Rows
 from headwater.compute.kernels.sequence import Replay, frame, lag, replay, smooth, weighted
 
-from .brute import Fact, as_list, facts, known_rows, of_members, rows_of, same, total
+from .brute import TALLIES, Fact, as_list, facts, known_rows, of_members, rows_of, same, total
 
 NAMES = ["count", "sum", "avg", "min", "max", "count_distinct", "first", "last", "last_k",
-         "stddev_samp", "var_pop", "quantile_cont", "quantile_disc", "avg_deviation"]  # fmt: skip
+         "stddev_samp", "var_pop", "quantile_cont", "quantile_disc", "avg_deviation",
+         *TALLIES]  # fmt: skip
 SEGMENTS = st.lists(st.integers(1, 9), max_size=5)
 CELLS = st.one_of(
     st.none(), st.integers(-3, 3).map(float), st.sampled_from([0.1, 1e16, math.inf, math.nan])
@@ -124,7 +126,7 @@ def test_frames(sizes, name, rows, data):
     segment, values, valid = cells_of(sizes, data)
     least = data.draw(st.integers(1, rows))
     mask = valid if data.draw(st.booleans()) else None
-    ask = Aggregation(name, values, mask, {"last_k": 2}.get(name, 0.4))
+    ask = Aggregation(name, values, mask, {"last_k": 2, "top_k": 2}.get(name, 0.4))
     reach = data.draw(st.sampled_from([rows, None]))
     rows = rows if reach else len(segment) + 1
     found = as_list(frame(segment, [ask], reach, least)[0])
@@ -133,7 +135,7 @@ def test_frames(sizes, name, rows, data):
         members = [j for j in run[-rows:] if mask is None or mask[j]]
         expected = of_members(ask, members)
         if len(run) < least:
-            expected = [] if name == "last_k" else None
+            expected = [] if name in LISTS else None
         assert found[i] == expected if name == "last_k" else same(found[i], expected)
 
 

@@ -41,6 +41,8 @@ def aggregate(name: str, values: Sequence[Any], parameter: Any = None) -> Any:
         return len(present)
     if name == "count_distinct":
         return len({_identity(value) for value in present})
+    if name == "mode_count":
+        return max(_frequencies(present).values(), default=0)
     if not present:
         return None
     return _OF_VALUES[name](present, parameter)
@@ -77,6 +79,19 @@ def _identity(value: Any) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return "NaN"
     return _plus_zero(value)
+
+
+def _frequencies(values: Sequence[Any]) -> dict[Any, int]:
+    """How often each value occurs; the smallest value comes first."""
+    found: dict[Any, int] = {}
+    for value in sorted(values, key=rank):
+        found[_identity(value)] = found.get(_identity(value), 0) + 1
+    return {math.nan if value == "NaN" else value: n for value, n in found.items()}
+
+
+def _top_k(values: Sequence[Any], k: int) -> list[Any]:
+    frequencies = _frequencies(values)
+    return sorted(frequencies, key=lambda value: -frequencies[value])[:k]
 
 
 def _plus_zero(value: Any) -> Any:
@@ -213,6 +228,8 @@ _OF_VALUES = {
     "var_pop": lambda values, _: _var(values, sample=False),
     "stddev_samp": lambda values, _: _stddev(values, sample=True),
     "stddev_pop": lambda values, _: _stddev(values, sample=False),
+    "mode": lambda values, _: _top_k(values, 1)[0],
+    "top_k": _top_k,
     "quantile_cont": _quantile_cont,
     "quantile_disc": _quantile_disc,
 }

@@ -102,6 +102,19 @@ class TestOrderStatistics:
         assert isinstance(found[0], int)
         assert aggregate("quantile_disc", ["b", "a", None], 0.9) == "b"
 
+    def test_the_most_frequent_values_ties_to_the_smaller(self):
+        words = ["b", "a", None, "b", "c", "a"]
+        assert aggregate("mode", words) == "a"
+        assert aggregate("mode_count", words) == 2
+        assert aggregate("top_k", words, 2) == ["a", "b"]
+        assert aggregate("top_k", words, 9) == ["a", "b", "c"]
+        assert agrees(aggregate("top_k", [NAN, 0.0, -0.0, NAN, 7.0], 2), [0.0, NAN])
+
+    def test_no_most_frequent_value_among_none(self):
+        assert aggregate("mode", [None]) is None
+        assert aggregate("mode_count", [None]) == 0
+        assert aggregate("top_k", [], 2) is None
+
     def test_first_last_and_last_k_keep_nulls(self):
         values = [None, 1, 2, None]
         assert aggregate("first", values) is None

@@ -159,6 +159,9 @@ def aggregates(
         "first": (arg.dtype, None),
         "last": (arg.dtype, None),
         "last_k": (f"list[{arg.dtype}]", draw(st.integers(1, 4))),
+        "mode": (arg.dtype, None),
+        "mode_count": ("int64", None),
+        "top_k": (f"list[{arg.dtype}]", draw(st.integers(1, 3))),
         "quantile_disc": (arg.dtype, draw(st.sampled_from((0.0, 0.1, 0.5, 0.55, 1.0)))),
     }
     if arg.dtype in NUMBERS and not _has_extremes(over):

@@ -9,11 +9,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headwater.compute.arrays import Encoded, masked, rows_of
-from headwater.compute.kernels.rows import Aggregation, Column, Lists
+from headwater.compute.kernels.rows import Aggregation, Listed, Lists, Result
 from headwater.compute.values import nulled, whole
 from headwater.errors import ComputeError
 from headwater.expressions.tree import Aggregate
 
+OF_VALUES = frozenset({"min", "max", "mode", "quantile_disc"})
 ROW_RESULTS = ("first", "last")
 KEEP_NULLS = frozenset({"first", "last", "last_k"})
 ORDERED = KEEP_NULLS | {"avg_deviation"}
@@ -42,16 +43,18 @@ def aggregation(
 
 def to_arrow_column(
     node: Aggregate,
-    result: Column | Lists,
+    result: Result,
     argument: Encoded | None,
     source: pa.ChunkedArray | None,
 ) -> pa.Array:
     """A kernel's result as Arrow: row positions become values, codes become text."""
     if isinstance(result, Lists):
         return _lists(result, source)
+    if isinstance(result, Listed):
+        return _listed(result, argument)
     if node.name in ROW_RESULTS and source is not None:
         return rows_of(result, source)
-    if node.name in ("min", "max", "quantile_disc") and argument is not None:
+    if node.name in OF_VALUES and argument is not None:
         return argument.decode(result.values, result.valid)
     return masked(result.values, result.valid)
 
@@ -63,3 +66,11 @@ def _lists(result: Lists, source: pa.ChunkedArray | None) -> pa.Array:
     lengths = np.diff(result.offsets)
     lists = pa.ListArray.from_arrays(pa.array(result.offsets.astype(np.int32)), values)
     return nulled(lists, lengths > 0)
+
+
+def _listed(result: Listed, argument: Encoded | None) -> pa.Array:
+    if argument is None:
+        raise ComputeError("aggregate 'top_k' needs an argument")
+    values = argument.decode(result.values, None)
+    lists = pa.ListArray.from_arrays(pa.array(result.offsets.astype(np.int32)), values)
+    return nulled(lists, np.diff(result.offsets) > 0)

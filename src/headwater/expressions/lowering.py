@@ -161,8 +161,9 @@ def _constant(name: str, node: Node, pattern: str) -> Scalar:
             raise Refused(f"function '{name}': the fraction should be a constant from 0 to 1")
         return float(value)  # type: ignore[arg-type]
     if not number or not isinstance(value, int) or not 1 <= value <= MAX_ROWS:
+        counted = "values" if name == "top_k" else "rows"
         raise Refused(
-            f"function '{name}': the number of rows should be a constant from 1 to {MAX_ROWS}"
+            f"function '{name}': the number of {counted} should be a constant from 1 to {MAX_ROWS}"
         )
     return value
 

@@ -17,6 +17,7 @@ from headwater.expressions.analyzed import (
     time_of,
 )
 from headwater.expressions.closures import compile_row
+from headwater.expressions.functions.aggregates import COUNTS
 from headwater.expressions.tree import Aggregate, Literal, Node
 from headwater.expressions.walk import replace, uses
 from headwater.serving.catalogue import Clock, Column, Nothing
@@ -145,4 +146,4 @@ def _unsettled(start: T, step: Callable[[T], Iterable[T]], settled: dict[T, Any]
 def _over_nothing(node: Node) -> Node | None:
     if not isinstance(node, Aggregate):
         return None
-    return Literal(0, "int64") if node.name == "count" else Literal(None, "null")
+    return Literal(0, "int64") if node.name in COUNTS else Literal(None, "null")

@@ -53,6 +53,9 @@ class Covers:
         kept = [Cover(starts[id(cover.start)], cover.stop[mask]) for cover in self.covers]
         return Covers(kept, self.group, prefix_sums(mask)[self.begin])
 
+    def as_covers(self) -> Covers:
+        return self
+
     def used(self) -> Bool:
         """The rows that any query sees."""
         found = np.zeros(int(self.begin[-1]), dtype=np.bool_)

@@ -22,13 +22,18 @@ from headwater.compute.kernels.rows import (
     Column,
     Float64,
     Int64,
+    Listed,
     Lists,
+    Result,
     Values,
 )
 from headwater.compute.kernels.seen import Seen
 from headwater.compute.kernels.selection import Ranking, rank_by_code
 from headwater.compute.kernels.sorting import from_codes, to_codes
+from headwater.compute.kernels.tallies import Tallies
 from headwater.errors import ComputeError
+
+LISTS = frozenset({"last_k", "top_k", "histogram"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +101,10 @@ class Measure:
         other = self.other.astype(np.float64, copy=False)
         return Pairs.of(self.floats, other, self.counts, self.seen.totals)
 
+    @cached_property
+    def tallies(self) -> Tallies:
+        return Tallies.of(self.seen.as_covers(), self.codes)
+
     def any(self, values: Values) -> Column:
         return Column(values, self.counts > 0)
 
@@ -105,8 +114,15 @@ class Measure:
             return at
         return np.where(at < 0, -1, self.row[at])
 
-    def lists(self, window: Int64, k: int) -> Lists:
-        """The last k rows of each given window."""
+    def lists(self, name: str, window: Int64, parameter: float | None) -> Lists | Listed:
+        """One of LISTS of each given window, which all belong to one frame."""
+        k = int(parameter or 1)
+        if name == "last_k":
+            return self._last_rows(window, k)
+        offsets, codes, counts = self.tallies.lists(window, k if name == "top_k" else None)
+        return Listed(offsets, from_codes(codes, self.given.dtype), counts)
+
+    def _last_rows(self, window: Int64, k: int) -> Lists:
         count = np.minimum(self.counts[window], k)
         offsets = np.zeros(len(window) + 1, dtype=np.int64)
         np.cumsum(count, out=offsets[1:])
@@ -116,7 +132,7 @@ class Measure:
 def measure(
     measured: Measure, name: str, parameter: float | None, labels: Sequence[str] = ("",)
 ) -> Column:
-    """The column of one aggregate other than last_k; `labels` names it in each frame.
+    """The column of one aggregate, none of LISTS; `labels` names it in each frame.
 
     Raises ComputeError when a sum of integers does not fit into int64.
     """
@@ -176,6 +192,14 @@ def _count_distinct(measured: Measure) -> Column:
     return Column(measured.seen.distinct(measured.codes))
 
 
+def _mode(measured: Measure) -> Column:
+    return measured.any(from_codes(measured.tallies.modes[0], measured.given.dtype))
+
+
+def _mode_count(measured: Measure) -> Column:
+    return Column(measured.tallies.modes[1])
+
+
 def _first(measured: Measure) -> Column:
     return measured.any(measured.pick(measured.ends[0]))
 
@@ -224,6 +248,8 @@ _PLAIN: dict[str, Callable[[Measure], Column]] = {
     "avg_deviation": _avg_deviation,
     "min": _min,
     "max": _max,
+    "mode": _mode,
+    "mode_count": _mode_count,
     "first": _first,
     "last": _last,
     "stddev_samp": lambda m: _variance(m, sample=True, root=True),
@@ -245,22 +271,22 @@ def row_mask(valid: Bool | None, row: Int64) -> Bool | None:
     return None if mask.all() else mask
 
 
-def answers(seen: Seen, asked: Sequence[Aggregation]) -> list[Column | Lists]:
+def answers(seen: Seen, asked: Sequence[Aggregation]) -> list[Result]:
     """Each aggregate over the windows of one frame, whose rows are the entries of the arrays.
 
     Aggregations over one array share their work. first, last and last_k give entries.
     Raises ComputeError when a sum of integers does not fit into int64.
     """
     measures: dict[tuple[int, int, int], Measure] = {}
-    found: list[Column | Lists] = []
+    found: list[Result] = []
     for ask in asked:
         key = (id(ask.values), id(ask.other), id(ask.valid))
         if key not in measures:
             measures[key] = _of(seen, ask)
         measured = measures[key]
-        if ask.name == "last_k":
+        if ask.name in LISTS:
             window = np.arange(len(measured.counts))
-            found.append(measured.lists(window, int(ask.parameter or 1)))
+            found.append(measured.lists(ask.name, window, ask.parameter))
         else:
             found.append(measure(measured, ask.name, ask.parameter, [ask.label]))
     return found

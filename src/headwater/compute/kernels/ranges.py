@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headwater.compute.kernels.covers import Cover, Covers
 from headwater.compute.kernels.extremes import greatest_of_ranges
 from headwater.compute.kernels.rows import Bool, Int64
 from headwater.compute.kernels.selection import Ranking, kth_ranks
@@ -42,6 +43,16 @@ class Ranges:
     def keep(self, mask: Bool) -> Ranges:
         before = prefix_sums(mask)
         return Ranges(before[self.low], before[self.high], self.group, before[self.begin])
+
+    def as_covers(self) -> Covers:
+        rows, starts, covers = int(self.begin[-1]), {}, []
+        for low, high in zip(self.low, self.high, strict=True):
+            edge = high.tobytes()
+            if edge not in starts:
+                starts[edge] = first_behind(high, rows)
+            start = starts[edge]
+            covers.append(Cover(start, np.maximum(start, first_behind(low, rows))))
+        return Covers(covers, self.group, self.begin)
 
     def totals(self, numbers: Int64) -> Int64:
         before = prefix_sums(numbers)

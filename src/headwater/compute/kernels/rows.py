@@ -53,8 +53,8 @@ class Aggregation:
 
     `name` is a canonical aggregate, `values` (int64, int32, float64, float32 or bool) and `valid`
     are aligned with the rows; rows outside `valid` take no part. `parameter` is the fraction of
-    a quantile or the k of last_k, `other` the second argument of those of pairs. `label` names
-    the value in errors.
+    a quantile or the k of last_k and top_k, `other` the second argument of those of pairs. `label`
+    names the value in errors.
     """
 
     name: str
@@ -74,8 +74,20 @@ class Column:
 
 
 @dataclass(frozen=True, eq=False)
+class Listed:
+    """One list per query: `values[offsets[i]:offsets[i + 1]]`, and how often each occurs."""
+
+    offsets: Int64
+    values: Values
+    counts: Int64
+
+
+@dataclass(frozen=True, eq=False)
 class Lists:
     """One list per query: row positions `rows[offsets[i]:offsets[i + 1]]`, oldest first."""
 
     offsets: Int64
     rows: Int64
+
+
+Result = Column | Lists | Listed

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, Self
 
+from headwater.compute.kernels.covers import Covers
 from headwater.compute.kernels.rows import Bool, Int64
 from headwater.compute.kernels.selection import Ranking
 
@@ -29,6 +30,9 @@ class Seen(Protocol):
 
     def totals(self, numbers: Int64) -> Int64:
         """The sum of the rows of each window, modulo 2**64."""
+
+    def as_covers(self) -> Covers:
+        """The same windows as the queries that see each row."""
 
     def counts(self) -> Int64:
         """The number of rows of each window."""

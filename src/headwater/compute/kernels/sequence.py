@@ -9,7 +9,7 @@ import numpy as np
 from headwater.compute.kernels.measures import answers
 from headwater.compute.kernels.ranges import Ranges
 from headwater.compute.kernels.replay import Replay, replay
-from headwater.compute.kernels.rows import Aggregation, Bool, Column, Int64, Lists, Values
+from headwater.compute.kernels.rows import Aggregation, Bool, Column, Int64, Result, Values
 from headwater.compute.kernels.smoothing import smooth
 from headwater.compute.kernels.sorting import run_begins
 from headwater.compute.kernels.weighted import weighted
@@ -19,7 +19,7 @@ __all__ = ["Replay", "frame", "lag", "replay", "smooth", "weighted"]
 
 def frame(
     segment: Int64, asked: Sequence[Aggregation], rows: int | None, min_rows: int
-) -> list[Column | Lists]:
+) -> list[Result]:
     """Each aggregate over the last `rows` entries of each segment, the current one included;
     None is all entries up to it.
 
@@ -39,8 +39,8 @@ def frame(
     return [_where(found, is_filled) for found in answers(seen, asked)]
 
 
-def _where(found: Column | Lists, is_filled: Bool) -> Column | Lists:
-    if isinstance(found, Lists):
+def _where(found: Result, is_filled: Bool) -> Result:
+    if not isinstance(found, Column):
         return found
     return Column(found.values, is_filled if found.valid is None else is_filled & found.valid)
 

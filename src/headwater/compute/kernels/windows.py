@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from headwater.compute.kernels.covers import Cover, Covers
-from headwater.compute.kernels.measures import Measure, measure, row_mask
+from headwater.compute.kernels.measures import LISTS, Measure, measure, row_mask
 from headwater.compute.kernels.ranges import Ranges
 from headwater.compute.kernels.rows import (
     Aggregation,
     Column,
     Frame,
     Int64,
-    Lists,
     Queries,
+    Result,
     Rows,
 )
 from headwater.compute.kernels.seen import Seen
@@ -47,8 +47,9 @@ class _Wanted:
 
 def aggregate(
     rows: Rows, queries: Queries, frames: Sequence[tuple[Frame, Sequence[Aggregation]]]
-) -> list[list[Column | Lists]]:
-    """Each aggregation of each frame at each query: a Column, or Lists for last_k.
+) -> list[list[Result]]:
+    """Each aggregation of each frame at each query: a Column, Lists for last_k, Listed for top_k
+    and histogram.
 
     C3 and C6: a row counts from the microsecond after its event time, or from when it became
     known, until it leaves the window or a newer version of its id becomes known. first, last and
@@ -56,15 +57,17 @@ def aggregate(
 
     All frames share one sort. Counts and sums take O(rows) per input, extremes
     O(rows + queries * log(queries)), distinct counts a sort of the values, quantiles O(rows) per
-    bit of the largest key's row count. last_k costs its output where every row was known in
-    time and none was replaced, otherwise as much as a quantile per row that it gives.
+    bit of the largest key's row count. Modes sort when each row comes and goes, then cost as much
+    as extremes, top_k as a quantile per value of its lists, histograms as last_k. last_k costs its
+    output where every row was known in time and none was replaced, otherwise as much as a quantile
+    per row that it gives.
 
     Raises ComputeError when the sum of integers of a window does not fit into int64.
     """
     asked = Asked.of(queries, rows.key)
     timeline = Timeline.of(rows, asked.keys, asked.wanted())
     seen, rows_seen = seen_by(timeline, asked, [frame for frame, _ in frames])
-    found: dict[tuple[int, int], Column | Lists] = {}
+    found: dict[tuple[int, int], Result] = {}
     for wanted in _grouped(_all_wanted(frames), lambda one: id(one.ask.valid)):
         mask = row_mask(wanted[0].ask.valid, rows_seen)
         kept = seen if mask is None else seen.keep(mask)
@@ -118,7 +121,7 @@ def seen_by(timeline: Timeline, asked: Asked, frames: Sequence[Frame]) -> tuple[
 
 def _answers(
     group: list[_Wanted], kept: Seen, row: Int64, place: Int64
-) -> Iterator[tuple[tuple[int, int], Column | Lists]]:
+) -> Iterator[tuple[tuple[int, int], Result]]:
     """The columns of aggregations with one input, at the caller's queries."""
     frames = sorted({one.frame for one in group})
     values, other = (
@@ -129,9 +132,10 @@ def _answers(
     for same in _grouped(group, lambda one: (one.ask.name, one.ask.parameter)):
         ask = same[0].ask
         windows = {one: frames.index(one.frame) * queries + place for one in same}
-        if ask.name == "last_k":
+        if ask.name in LISTS:
             for one, window in windows.items():
-                yield (one.frame, one.place), measured.lists(window, int(ask.parameter or 1))
+                found = measured.lists(ask.name, window, ask.parameter)
+                yield (one.frame, one.place), found
             continue
         labels = {one.frame: one.ask.label for one in same}
         column = measure(measured, ask.name, ask.parameter, [labels.get(f, "") for f in frames])

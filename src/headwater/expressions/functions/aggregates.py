@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from headwater.expressions.functions.declare import AggregateFunction
 
+COUNTS = frozenset({"count", "mode_count", "approx_count_distinct"})
+"""Aggregates that are 0 over no rows, where the others are null."""
+
 AGGREGATES = (
     AggregateFunction(
         "count",
@@ -98,6 +101,29 @@ AGGREGATES = (
         ("any", "positive"),
         "list[T]",
         "The last k values, oldest first, nulls included; null over no rows.",
+        constants=1,
+    ),
+    AggregateFunction(
+        "mode",
+        "aggregate",
+        ("ordered",),
+        "T",
+        "The most frequent value; of several the smallest.",
+    ),
+    AggregateFunction(
+        "mode_count",
+        "aggregate",
+        ("ordered",),
+        "int64",
+        "How often the most frequent value occurs; 0 over no rows.",
+    ),
+    AggregateFunction(
+        "top_k",
+        "aggregate",
+        ("ordered", "positive"),
+        "list[T]",
+        "The k most frequent values, the most frequent first, of equally frequent ones the "
+        "smaller first; fewer where there are fewer; null over no rows.",
         constants=1,
     ),
     AggregateFunction(
