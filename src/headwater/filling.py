@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from headwater.compute.reading import Reader
 from headwater.definitions.ticks import DAY
 from headwater.errors import DefinitionError
+from headwater.expressions.analyzed import AnalyzedView
 from headwater.pipeline.backfill import Backfiller
 from headwater.pipeline.materialize import Materializer, Target
 from headwater.registry.head import Head
@@ -22,10 +23,10 @@ def materializer(store: FeatureStore) -> Materializer:
     """What writes the latest values of a project's views, and of all else that is served."""
     head = store.applied_head()
     analyzed = store.analyzed(head)
-    reader = Reader(store.engine, analyzed)
+    readers = _Readers(store, head)
     return Materializer(
         project=store.project,
-        current=[Target(view, reader) for view in analyzed.views.values()],
+        current=[Target(view, readers.of(view)) for view in analyzed.views.values()],
         earlier=[
             _earlier(store, revision) for revision in _stored_besides(head, head.live_revisions())
         ],
@@ -37,13 +38,31 @@ def materializer(store: FeatureStore) -> Materializer:
     )
 
 
+class _Readers:
+    """What reads the inputs of views: in one project, but for views that are computed apart."""
+
+    def __init__(self, store: FeatureStore, head: Head) -> None:
+        self._store = store
+        self._head = head
+        self._shared = Reader(store.engine, store.analyzed(head))
+        self._apart: dict[str, Reader] = {}
+
+    def of(self, view: AnalyzedView) -> Reader:
+        if not self._head.stands_apart(view.revision):
+            return self._shared
+        if view.revision not in self._apart:
+            project = self._store.project_of(view.revision)
+            self._apart[view.revision] = Reader(self._store.engine, project)
+        return self._apart[view.revision]
+
+
 def backfiller(store: FeatureStore) -> Backfiller:
     """What computes the history of a project's views."""
-    analyzed = store.analyzed(store.applied_head())
+    head = store.applied_head()
     return Backfiller(
         project=store.project,
-        analyzed=analyzed,
-        reader=Reader(store.engine, analyzed),
+        analyzed=store.analyzed(head),
+        reader_of=_Readers(store, head).of,
         registry=store.registry,
         tables=store.tables,
         names=store.names,

@@ -190,9 +190,11 @@ def _request(store: FeatureStore, head: Head, ref: FeatureRef, found: Resolved) 
 
 def _version_project(store: FeatureStore, head: Head, found: Resolved) -> AnalyzedProject:
     """The project as the version means it: the current one, or an earlier revision's."""
-    current = store.analyzed(head)
-    if found.version == head.features[found.feature].declared:
-        return current
+    view = head.views.get(found.view)
+    is_current = view is not None and view.revision == found.revision
+    is_declared = found.version == head.features[found.feature].declared
+    if is_current and is_declared and not head.stands_apart(found.revision):
+        return store.analyzed(head)
     version = store.registry.get(store.project, FeatureVersion, found.object)
     return _as_version(store.project_of(found.revision), found, version)
 

@@ -26,6 +26,7 @@ from headwater.registry.build import build_plan
 from headwater.registry.head import Head
 from headwater.registry.kinds import FeatureVersion
 from headwater.registry.plan import Plan
+from headwater.registry.settling import as_computed
 from headwater.registry.state import (
     load_definitions,
     load_schemas,
@@ -289,7 +290,7 @@ class FeatureStore:
             found = analyze(
                 definitions, lambda source: schemas.get(source.name) or self.engine.schema(source)
             )
-            self._analyzed = (now.generation, found)
+            self._analyzed = (now.generation, as_computed(found, now, self.project_of))
         return self._analyzed[1]
 
     def applied_head(self) -> Head:

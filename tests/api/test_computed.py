@@ -100,11 +100,13 @@ def test_a_declared_feature_is_the_same_object(api, store):
 
 
 def test_a_rollback_over_rest_serves_what_was_served(api, store, make):  # noqa: F811
+    api.create("half", transformation=sql("total / 2"), upstream_features=["total"], active=True)
     api.put("/features/total", {"transformation": sql("max(amount)")})
     store.materialize(until=NOON)
     assert served(store, "total") == [2.0]
     made = api.post("/features/total/rollback", target_version="1.0.0")
     assert made["version"] == "1.0.0_rollback"
+    assert (made["replaced_version"], made["still_read_by"]) == ("2.0.0", ["half@2.0.0"])
     assert served(make(), "total") == [3.0]
     versions = api.get("/features/total/versions")["versions"]
     assert [v["version"] for v in versions] == ["1.0.0_rollback", "2.0.0", "1.0.0"]

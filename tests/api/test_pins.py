@@ -40,6 +40,8 @@ def served(store, service):
 def test_after_a_rollback_they_are_listed_and_moved(api, store):
     rolled = api.post("/features/last_amount/rollback", target_version="1.0.0")
     assert rolled["version"] == "1.0.0_rollback"
+    assert (rolled["replaced_version"], rolled["still_read_by"]) == ("2.0.0", [])
+    assert rolled["pinned_services"] == ["model", "ranker"]
     path = "/features/last_amount/versions"
     assert api.get(f"{path}/2.0/services") == {
         "feature_name": "last_amount",

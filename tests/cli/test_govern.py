@@ -46,7 +46,7 @@ def test_rollback_says_what_it_leaves(headwater, changing):
         "feature": "orders_30d",
         "version": "1.0.0_rollback",
         "replaced": "2.0.0",
-        "downstream_features": ["basket_30d"],
+        "still_read_by": ["basket_30d@2.0.0"],
         "pinned_services": [],
     }
 

@@ -286,9 +286,8 @@ def test_a_pinned_revision_is_kept_and_so_is_all_that_it_reads(apply, plan):
     found = plan(project("avg(x)", pin))
     kept = {(r.view, r.revision) for r in found.revisions if r.action == "kept"}
     assert kept == {(name, first.views[name].revision) for name in ("base", "top")}
-    assert {r.reason for r in found.revisions if r.action == "kept"} == {
-        "a service is pinned to it"
-    }
+    reasons = {r.view: r.reason for r in found.revisions if r.action == "kept"}
+    assert reasons == {"base": "view 'top' reads it", "top": "a service is pinned to it"}
     assert len(found.head.live_revisions()) == 4
     apply(project("avg(x)", pin))
     released = plan(project("avg(x)"))

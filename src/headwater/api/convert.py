@@ -15,6 +15,7 @@ from headwater.errors import RequestError
 from headwater.registry import records
 from headwater.registry.governance import FeatureState, VersionState
 from headwater.registry.kinds import FeatureUsage, new_id, now_us
+from headwater.registry.left_behind import LeftBehind
 from headwater.registry.lineage import Lineage
 from headwater.registry.listed import UsageTotal
 from headwater.registry.usage import UsageStatistics
@@ -181,6 +182,18 @@ def version_response(project: str, state: VersionState) -> schemas.FeatureVersio
         created_at=moment(entry.made_at),
         is_rolled_back=entry.rolled_back_at is not None,
         rolled_back_at=_moment(entry.rolled_back_at),
+    )
+
+
+def rollback_response(
+    project: str, state: VersionState, left: LeftBehind
+) -> schemas.RollbackResponse:
+    """The version that a rollback made, and who doesn't feel it."""
+    return schemas.RollbackResponse(
+        **dict(version_response(project, state)),
+        replaced_version=left.version,
+        still_read_by=[f"{name}@{version}" for name, version in left.features],
+        pinned_services=list(left.services),
     )
 
 

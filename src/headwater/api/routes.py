@@ -323,7 +323,7 @@ async def rollback_version(
     query: Annotated[RollbackQuery, Query()],
     services: In,
     change: Changed,
-) -> schemas.FeatureVersionResponse:
+) -> schemas.RollbackResponse:
     """Go back to an earlier version, by a new one that has its code, rules and values."""
     service = await services.service(query.project)
     return await service.rollback_version(feature_name, query.target_version, **change.arguments)

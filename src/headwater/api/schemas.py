@@ -305,6 +305,17 @@ class FeatureVersionResponse(FeatureVersion, _Kept):
     """A version of a feature."""
 
 
+class RollbackResponse(FeatureVersionResponse):
+    """The version that a rollback made. `still_read_by` are the live features whose current version
+    (`name@version`) goes on reading the `replaced_version`, itself or through others;
+    `pinned_services` are the services that do.
+    """
+
+    replaced_version: str
+    still_read_by: list[str]
+    pinned_services: list[str]
+
+
 class FeatureVersionListResponse(_Answer):
     """The versions of a feature, newest first."""
 

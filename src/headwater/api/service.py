@@ -163,7 +163,7 @@ class FeatureStoreService:
         *,
         author: str = _AUTHOR,
         expected: str | None = None,
-    ) -> schemas.FeatureVersionResponse:
+    ) -> schemas.RollbackResponse:
         """Go back to an earlier version, by a new one that has its code, rules and values."""
         made = await _run(
             self.governance.rollback,
@@ -172,7 +172,8 @@ class FeatureStoreService:
             author=author,
             expected=expected,
         )
-        return convert.version_response(self.project, made)
+        left = await _run(self.governance.left_behind, made)
+        return convert.rollback_response(self.project, made, left)
 
     async def validate_feature(
         self, feature_name: str, values: Sequence[Any]

@@ -36,26 +36,29 @@ def rollback(
             f"Serve {feature} {wanted} instead of {before.entry.current}?", err=True, abort=True
         )
     made = store.governance.rollback(feature, wanted, author=store.author)
-    below = store.governance.lineage(feature).all_downstream
-    pinned = store.governance.pinned(feature, before.entry.current)
+    left = store.governance.left_behind(made)
+    below = [f"{name}@{number}" for name, number in left.features]
     if as_json:
         emit_json(
             {
                 "feature": feature,
                 "version": made.version,
-                "replaced": before.entry.current,
-                "downstream_features": below,
-                "pinned_services": pinned,
+                "replaced": left.version,
+                "still_read_by": below,
+                "pinned_services": left.services,
             }
         )
         return
-    say(f"rolled back: {feature} {before.entry.current} -> {made.version}")
+    say(f"rolled back: {feature} {left.version} -> {made.version}")
     if below:
-        say(f"not changed: {', '.join(below)}; they read {feature} {before.entry.current}")
-    if pinned:
         say(
-            f"pinned to {before.entry.current}, not changed: {', '.join(pinned)}; "
-            f"'headwater repin {feature} {before.entry.current} {wanted}' moves them"
+            f"not changed: {', '.join(below)} still read {feature}@{left.version}, which they were "
+            "made for; roll them back too, or change them"
+        )
+    if left.services:
+        say(
+            f"pinned to {left.version}, not changed: {', '.join(left.services)}; "
+            f"'headwater repin {feature} {left.version} {wanted}' moves them"
         )
 
 

@@ -10,8 +10,9 @@ from headwater.errors import ExpressionError
 from headwater.expressions.parse import parse
 from headwater.expressions.tree import Node
 from headwater.expressions.walk import aggregates_of, columns_of
-from headwater.lineage.contents import Contents, Versioned
+from headwater.lineage.contents import Contents
 from headwater.lineage.roles import Role, ordered, roles_in, through
+from headwater.registry.bound import Versioned
 from headwater.registry.kinds import FeatureVersion, Revision
 
 Place = tuple[str, str]

@@ -14,6 +14,7 @@ from headwater.definitions.service import FeatureService
 from headwater.definitions.source import Source
 from headwater.definitions.view import FeatureView
 from headwater.lineage.graph import reach
+from headwater.registry.bound import Versioned, bound
 from headwater.registry.head import VersionEntry
 from headwater.registry.kinds import FeatureVersion, Revision
 from headwater.registry.lineage import FeatureGraph
@@ -21,8 +22,6 @@ from headwater.registry.state import fetch, load_schemas
 from headwater.registry.store import Registry
 
 T = TypeVar("T")
-Versioned = tuple[str, str]
-"""A feature's name and the number of one of its versions."""
 
 
 class Contents:
@@ -96,20 +95,8 @@ class Contents:
         return tuple((name, self._read_as(version, name)) for name in self.content(version).inputs)
 
     def _read_as(self, version: Versioned, name: str) -> str:
-        revision = self.entry(version).revision
-        feature = self.head.features[name]
-        if revision in self._current:
-            return feature.declared
-        pins = self.head.revisions[revision].inputs
-        pinned = dict(pin.rsplit("@", 1) for pin in pins).get(name)
-        if pinned is not None and pinned in feature.versions:
-            return pinned
-        own = (v for v, entry in feature.versions.items() if entry.revision == revision)
-        return next(own, feature.current)
-
-    @cached_property
-    def _current(self) -> frozenset[str]:
-        return frozenset(entry.revision for entry in self.head.views.values())
+        found = bound(self.head, self.entry(version).revision, name)
+        return found or self.head.features[name].current
 
     # --- what is read now -------------------------------------------------------------------
 

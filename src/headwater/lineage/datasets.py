@@ -15,10 +15,11 @@ from headwater.expressions.tree import Column
 from headwater.expressions.walk import aggregates_of
 from headwater.lineage import facets
 from headwater.lineage.columns import ColumnUse
-from headwater.lineage.contents import Contents, Versioned
+from headwater.lineage.contents import Contents
 from headwater.lineage.facets import InputField, Json, Name
 from headwater.lineage.origins import Origin, Origins, origins_of
 from headwater.lineage.project import ProjectLineage
+from headwater.registry.bound import Versioned
 from headwater.registry.kinds import FeatureVersion, Revision
 
 _cached_origins = lru_cache(maxsize=256)(origins_of)

@@ -13,11 +13,11 @@ import msgspec
 
 from headwater.errors import HeadwaterError
 from headwater.lineage import facets
-from headwater.lineage.contents import Versioned
 from headwater.lineage.datasets import Datasets, as_sql
 from headwater.lineage.facets import Json
 from headwater.lineage.project import ProjectLineage
 from headwater.lineage.sinks import Outlets, warn
+from headwater.registry.bound import Versioned
 from headwater.registry.kinds import Revision, Run, now_us
 from headwater.registry.plan import Plan
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from headwater.errors import RefusedError
 from headwater.lineage.columns import Place
-from headwater.lineage.contents import Contents, Versioned
+from headwater.lineage.contents import Contents
 from headwater.lineage.graph import Node, NodeKind, reach
 from headwater.lineage.models import ModelUse, last_use
 from headwater.lineage.project import ProjectLineage
 from headwater.lineage.roles import Role
+from headwater.registry.bound import Versioned
 from headwater.registry.records import FeatureRecord
 
 

@@ -7,10 +7,11 @@ from functools import cached_property
 
 from headwater.errors import NotFoundError, near_miss
 from headwater.lineage.columns import ColumnLineage, Place
-from headwater.lineage.contents import Contents, Versioned
+from headwater.lineage.contents import Contents
 from headwater.lineage.graph import Direction, Drawing, Graph, Node, reach
 from headwater.lineage.models import ModelUse, model_uses, used_by
 from headwater.lineage.origins import origins_of
+from headwater.registry.bound import Versioned
 from headwater.registry.lineage import FeatureGraph
 from headwater.registry.state import known_feature, no_version
 from headwater.registry.store import Registry
@@ -144,9 +145,18 @@ class ProjectLineage:
             names,
             self.contents.graph.upstream,
             depth,
-            lambda name, above: drawing.edge(self.feature(above), self.feature(name)),
+            lambda name, above: self._draw(drawing, name, above),
         )
         self._with_columns(drawing, reached)
+
+    def _draw(self, drawing: Drawing, name: str, above: str) -> None:
+        """The edge to a feature from what it depends on, which may be read at another version than
+        the current one.
+        """
+        node, entry = self.feature(above), self.contents.head.features.get(name)
+        own = () if entry is None else self.contents.inputs((name, entry.current))
+        read = dict(own).get(above, node.version)
+        drawing.edge(node, self.feature(name), () if read == node.version else (f"reads {read}",))
 
     def _with_columns(self, drawing: Drawing, names: Iterable[str]) -> None:
         versions = self.current(names)
@@ -198,7 +208,7 @@ class ProjectLineage:
             names,
             self.contents.graph.downstream,
             depth,
-            lambda name, below: drawing.edge(self.feature(name), self.feature(below)),
+            lambda name, below: self._draw(drawing, below, name),
         )
         self._with_readers(drawing, reached)
 

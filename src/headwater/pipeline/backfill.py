@@ -7,7 +7,7 @@ where it stopped, and what was computed from the same snapshot of the source is 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,11 +46,14 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True)
 class Backfiller:
-    """Backfills of one project: where values come from, where they go, where runs are logged."""
+    """Backfills of one project: where values come from, where they go, where runs are logged.
+
+    `reader_of` gives what reads the inputs of a view, the same one each time.
+    """
 
     project: str
     analyzed: AnalyzedProject
-    reader: Reader
+    reader_of: Callable[[AnalyzedView], Reader]
     registry: Registry
     tables: OfflineTables
     names: DuckDBNames
@@ -65,8 +68,8 @@ class Backfiller:
         if start >= end:
             raise DefinitionError("backfill: the interval is empty; its start lies before its end")
         began = time.monotonic()
-        snapshot = snapshot_of(self.reader, view)
-        timeless = set_aside_timeless(self.reader, view, self.quarantine)
+        snapshot = snapshot_of(self.reader_of(view), view)
+        timeless = set_aside_timeless(self.reader_of(view), view, self.quarantine)
         chunks = list(self._chunks(view, start, end, snapshot))
         if not chunks:
             self.names.refresh(view.revision)  # a run may have been cut short before this
@@ -114,7 +117,7 @@ class Backfiller:
             yield from (Chunk(*interval) for interval in missing)
             return
         step = max(DAY, ticks.period * CHUNK_TICKS)
-        begun, over = busy(self.reader, view) if end - start > step else (start, end)
+        begun, over = busy(self.reader_of(view), view) if end - start > step else (start, end)
         for first, last in missing:
             low = min(first + max(0, begun - first) // step * step, last)
             pieces = -(-(last - low if over is None else max(0, over - low)) // step)
@@ -140,17 +143,19 @@ class Backfiller:
         with gate.part(f"{interval[0]}-{interval[1]}"):
             for batch in self._batches(view, interval):
                 yield gate.let_through(batch)
-            self.reader.check_sources()
+            self.reader_of(view).check_sources()
 
     def _batches(self, view: AnalyzedView, interval: tuple[int, int]) -> Iterator[pa.RecordBatch]:
-        total = parts_of(self.reader, view)
-        ticks = view.view.ticks
+        reader, ticks = self.reader_of(view), view.view.ticks
+        total = parts_of(reader, view)
         for part in range(total):
             share = (part, total)
             if ticks is None:
-                yield from sequence_history(self.reader, view, interval, ALWAYS, share)
+                yield from sequence_history(reader, view, interval, ALWAYS, share)
             else:
-                yield from ticked_history(self.reader, view, ticks.between(*interval), share)
+                yield from ticked_history(
+                    self.reader_of(view), view, ticks.between(*interval), share
+                )
 
 
 def no_history(view: AnalyzedView) -> str | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from headwater.definitions.base import Definition
-from headwater.expressions.analyzed import AnalyzedProject
+from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
 from headwater.registry.base import Base, Kinds, load_base, stored_keys, wanted_objects
 from headwater.registry.changes import Downstream, FieldChange, ObjectChange, RevisionChange
 from headwater.registry.checks import pin_notes, plan_errors
@@ -18,6 +18,7 @@ from headwater.registry.head import Head, ViewEntry
 from headwater.registry.kinds import Packed, pack
 from headwater.registry.plan import Plan
 from headwater.registry.revisions import backfills, next_revisions, revision_changes, revision_of
+from headwater.registry.settling import Settled, settled
 from headwater.registry.store import Registry
 from headwater.registry.versions import Wanted
 
@@ -41,15 +42,15 @@ def build_plan(
     """
     wanted = wanted_objects(desired)
     base = load_base(registry, project, head or registry.head(project), desired, wanted)
+    now = settled(registry, project, base, desired)
     readers = Readers(desired)
     objects = tuple(_object_changes(base, wanted, readers))
     fields = {(change.kind, change.name): change.fields for change in objects}
-    planner = FeaturePlanner(base, desired, fields, readers, numbers or {}, compare=compare)
+    planner = FeaturePlanner(base, now, fields, readers, numbers or {}, compare=compare)
     outcomes = planner.outcomes()
     features = tuple(found.change for found in outcomes.values() if found.change is not None)
-    head = _next_head(base.head, desired, wanted, outcomes)
-    current = [view.revision for view in desired.views.values()]
-    revisions = revision_changes(base.head, head.revisions, current, features)
+    head = _next_head(base.head, now, wanted, outcomes)
+    revisions = revision_changes(base.head, head, features)
     return Plan(
         project=project,
         base_generation=base.head.generation,
@@ -58,9 +59,9 @@ def build_plan(
         features=features,
         revisions=revisions,
         backfills=backfills(revisions, head.revisions),
-        notes=(*_notes(desired, revisions), *pin_notes(base, desired, objects)),
-        errors=tuple(plan_errors(desired, head)),
-        puts=tuple(_puts(base, desired, wanted, outcomes, revisions)),
+        notes=(*_notes(now.project, revisions), *pin_notes(base, desired, objects)),
+        errors=(*now.errors, *plan_errors(desired, head)),
+        puts=tuple(_puts(base, now, wanted, outcomes, revisions)),
     )
 
 
@@ -91,13 +92,13 @@ def _fields(old: Definition, new: Packed) -> tuple[FieldChange, ...]:
 
 
 def _next_head(
-    head: Head, desired: AnalyzedProject, wanted: Kinds, outcomes: Mapping[str, Outcome]
+    head: Head, desired: Settled, wanted: Kinds, outcomes: Mapping[str, Outcome]
 ) -> Head:
     """The head that the plan sets; the present one where nothing changes."""
     generation = head.generation + 1
     features = {name: found.entry for name, found in outcomes.items()}
     views = {
-        name: ViewEntry(packed.key, desired.views[name].revision)
+        name: ViewEntry(packed.key, desired.project.views[name].revision)
         for name, packed in wanted["view"].items()
     }
     keys = {
@@ -119,7 +120,7 @@ def _next_head(
 
 def _puts(
     base: Base,
-    desired: AnalyzedProject,
+    desired: Settled,
     wanted: Kinds,
     outcomes: Mapping[str, Outcome],
     revisions: Iterable[RevisionChange],
@@ -131,14 +132,24 @@ def _puts(
             if stored[kind].get(name) != packed.key:
                 yield packed
     fresh = {change.revision for change in revisions if change.action == "new"}
-    for view in desired.views.values():
+    for view in desired.project.views.values():
         if view.revision in fresh:
-            yield pack(revision_of(view, desired, wanted))
+            yield from _revision(view, desired, wanted)
     for found in outcomes.values():
         if found.version is not None:
             yield pack(found.version)
         if found.record is not None:
             yield pack(found.record)
+
+
+def _revision(view: AnalyzedView, desired: Settled, wanted: Kinds) -> Iterable[Packed]:
+    """A revision, and the definitions in it that are not those which are declared."""
+    project = desired.project_of(view.name)
+    if view.name in desired.projects:
+        views = {name: pack(found.view) for name, found in project.views.items()}
+        yield from (packed for name, packed in views.items() if packed != wanted["view"][name])
+        wanted = {**wanted, "view": views}
+    yield pack(revision_of(view, project, wanted))
 
 
 def _notes(desired: AnalyzedProject, revisions: Iterable[RevisionChange]) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
+from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedView
 from headwater.registry.base import Base
 from headwater.registry.changes import Bump, Downstream, FeatureChange, FieldChange
-from headwater.registry.comparisons import Changed, Compare, figures
+from headwater.registry.comparisons import Changed, Compare, Comparison, figures
 from headwater.registry.diff import DESCRIBES, field_changes
 from headwater.registry.graph import Readers
 from headwater.registry.head import APPLIED, FeatureEntry, VersionEntry
@@ -25,6 +25,7 @@ from headwater.registry.records import (
     upstream_of,
     upstream_of_version,
 )
+from headwater.registry.settling import Settled
 from headwater.registry.versions import FIRST, Wanted, check_wanted, next_version
 
 ObjectFields = Mapping[tuple[str, str], tuple[FieldChange, ...]]
@@ -64,7 +65,7 @@ class FeaturePlanner:
     def __init__(
         self,
         base: Base,
-        desired: AnalyzedProject,
+        desired: Settled,
         fields: ObjectFields,
         readers: Readers,
         numbers: Mapping[str, Wanted],
@@ -76,37 +77,50 @@ class FeaturePlanner:
         self._numbers = numbers
         self._readers = readers
         self._desired = desired
+        self._views = desired.project.views.values()
         self._stored = base.features()
         self._changed_views = base.definitions["view"]
         self._generation = base.head.generation + 1
         self._touched = {
-            name
-            for name, feature in desired.features().items()
-            if name in base.versions and base.versions[name].serving_hash != feature.serving_hash
+            feature.name
+            for _, feature in self._wanted()
+            if (old := base.versions.get(feature.name)) is not None
+            and old.serving_hash != desired.meaning(feature).serving_hash
         }
+        self._compared = {} if compare is None else self._comparisons(compare)
 
-        self._compared = {} if compare is None else compare(desired, self._changed())
+    def _wanted(self) -> Iterable[tuple[AnalyzedView, AnalyzedFeature]]:
+        return ((view, feature) for view in self._views for feature in view.features)
+
+    def _comparisons(self, compare: Compare) -> dict[str, Comparison]:
+        """What changes beside what it was, each in the project in which its view is computed."""
+        changed = self._changed()
+        apart = self._desired.projects
+        found = dict(
+            compare(self._desired.project, [one for one in changed if one.view.name not in apart])
+        )
+        for name, project in apart.items():
+            found |= compare(project, [one for one in changed if one.view.name == name])
+        return found
 
     def _changed(self) -> list[Changed]:
         """The features that have values and get others, of the type that they had."""
         found = []
-        for view in self._desired.views.values():
-            for feature in view.features:
-                old = self._base.versions.get(feature.name)
-                if old is None or old.data_hash in ("", feature.data_hash):
-                    continue
-                if old.dtype == feature.dtype:
-                    entry = self._base.head.features[feature.name]
-                    home = entry.versions[entry.declared].home
-                    found.append(Changed(view, feature, entry.declared, *home))
+        for view, feature in self._wanted():
+            old = self._base.versions.get(feature.name)
+            if old is None or old.data_hash in ("", feature.data_hash):
+                continue
+            if old.dtype == feature.dtype and feature.name not in self._desired.meanings:
+                entry = self._base.head.features[feature.name]
+                home = entry.versions[entry.declared].home
+                found.append(Changed(view, feature, entry.declared, *home))
         return found
 
     def outcomes(self) -> dict[str, Outcome]:
         """Every feature of the head after the plan, by name."""
         found = dict(self._removed())
-        for view in self._desired.views.values():
-            for feature in view.features:
-                found[feature.name] = self._outcome(view, feature)
+        for view, feature in self._wanted():
+            found[feature.name] = self._outcome(view, feature)
         return {name: found[name] for name in sorted(found)}
 
     def _outcome(self, view: AnalyzedView, feature: AnalyzedFeature) -> Outcome:
@@ -147,7 +161,7 @@ class FeaturePlanner:
         return Outcome(after, change, version, record)
 
     def _removed(self) -> Iterable[tuple[str, Outcome]]:
-        wanted = self._desired.features()
+        wanted = self._desired.project.features()
         for name, entry in self._base.head.features.items():
             if name in wanted:
                 continue
@@ -183,6 +197,7 @@ class FeaturePlanner:
     def _next(self, view: AnalyzedView, feature: AnalyzedFeature) -> Outcome:
         entry = self._base.head.features[feature.name]
         old = self._base.versions[feature.name]
+        placed, feature = feature, self._desired.meaning(feature)
         wanted = self._numbers.get(feature.name)
         found = judged(old, view, feature, self._compared.get(feature.name))
         bump = found.bump
@@ -190,14 +205,17 @@ class FeaturePlanner:
         returned = self._base.returned.get(feature.name)
         version = None
         if returned is not None and is_unchanged(returned, feature):
-            after = replace(entry, held=None, versions=_moved(entry, entry.current, view.revision))
+            after = replace(entry, held=None, versions=self._homes(entry, view, placed))
             bump, reason = None, f"its definition is again that of {entry.current}"
         elif bump is None and wanted is None:
             reason = self._reason(view, feature, found, fields)
-            after = replace(entry, versions=_moved(entry, entry.declared, view.revision))
+            after = replace(entry, versions=self._homes(entry, view, placed))
         else:
             reason = self._reason(view, feature, found, fields)
-            after, version = self._raised(view, feature, entry, (found, reason), wanted)
+            homes = self._homes(entry, view, placed)
+            after, version = self._raised(
+                view, feature, replace(entry, versions=homes), (found, reason), wanted
+            )
         back = entry.status == "archived" and not self._was_declared(view, feature)
         record, upstream = record_of(view, feature), upstream_of(feature)
         if after.held is not None and returned is not None:
@@ -261,13 +279,26 @@ class FeaturePlanner:
             version = replace(
                 version, changelog=wanted.changelog, breaking_changes=wanted.breaking_changes
             )
-        made, versions = self._entry(view, version), entry.versions
+        made = self._entry(view, version)
         if self._base.versions[feature.name].data_hash == feature.data_hash:
-            versions = _moved(entry, entry.declared, view.revision)
             # it has all the homes of the version that it replaces
-            made = replace(versions[entry.declared], object=made.object, since=made.since)
-        after = replace(entry, current=current, held=None, versions={**versions, current: made})
-        return after, version
+            made = replace(entry.versions[entry.declared], object=made.object, since=made.since)
+        versions = {**entry.versions, current: made}
+        return replace(entry, current=current, held=None, versions=versions), version
+
+    def _homes(
+        self, entry: FeatureEntry, view: AnalyzedView, placed: AnalyzedFeature
+    ) -> dict[str, VersionEntry]:
+        """The versions, those whose values a view will hold with their home in its revision."""
+        contents = (
+            (entry.declared, self._base.versions.get(placed.name)),
+            (entry.current, self._base.returned.get(placed.name)),
+        )
+        versions = entry.versions
+        for version, content in contents:
+            if content is not None and content.data_hash == placed.data_hash:
+                versions = _moved(versions, version, view.revision)
+        return versions
 
     def _entry(self, view: AnalyzedView, version: FeatureVersion) -> VersionEntry:
         return VersionEntry(content_key(version), view.revision, version.name, self._generation)
@@ -369,10 +400,12 @@ def _article(status: str) -> str:
     return "a draft" if status == "draft" else f"{status} in the catalogue alone"
 
 
-def _moved(entry: FeatureEntry, version: str, revision: str) -> dict[str, VersionEntry]:
+def _moved(
+    versions: dict[str, VersionEntry], version: str, revision: str
+) -> dict[str, VersionEntry]:
     """The versions, with those whose values are that one's in the view's new revision."""
-    home = entry.versions[version].home
+    home = versions[version].home
     return {
         name: found.moved(revision) if found.home == home and home[0] != revision else found
-        for name, found in entry.versions.items()
+        for name, found in versions.items()
     }

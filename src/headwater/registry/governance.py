@@ -29,6 +29,7 @@ from headwater.registry.edits import Edit, edited_head
 from headwater.registry.head import FeatureEntry, Head, Status, VersionEntry
 from headwater.registry.judging import Proposal
 from headwater.registry.kinds import Commit, FeatureVersion, now_us, unpack
+from headwater.registry.left_behind import LeftBehind, left_behind
 from headwater.registry.lineage import FeatureGraph, Lineage
 from headwater.registry.listed import ListedQuery, listed
 from headwater.registry.pins import Repinned, pinned_services, repin, services_of
@@ -279,6 +280,11 @@ class Governance:
     def pinned(self, name: str, version: str) -> list[str]:
         """The services that go on reading one version of a feature, whatever is current."""
         return pinned_services(self._registry, self._project, name, version)
+
+    def left_behind(self, made: VersionState) -> LeftBehind:
+        """What goes on reading the version that a rollback has replaced."""
+        version = made.feature, made.version
+        return left_behind(self._registry, self._project, self.graph(), version)
 
     def repin(
         self, name: str, old: str, new: str, *, services: Sequence[str] = (), author: str

@@ -85,8 +85,9 @@ class ViewEntry(msgspec.Struct, frozen=True):
 class RevisionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A revision that may have data; `stored` tells whether runs write its values.
 
-    `inputs` are the feature versions of other views that it reads (`name@version`), `since` and
-    `retired` the generations in which it came up and in which nothing reached it any more, the
+    `inputs` are the feature versions of other views that it reads (`name@version`), `back` those
+    that it holds or reads since they were gone back to, in place of what is declared; `since` and
+    `retired` are the generations in which it came up and in which nothing reached it any more, the
     latter at the time `retired_at` (microseconds UTC). At `collected_at` it was given up, and its
     values are removed.
     """
@@ -95,6 +96,7 @@ class RevisionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     since: int
     stored: bool = True
     inputs: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()
     retired: int | None = None
     retired_at: int | None = None
     collected_at: int | None = None
@@ -127,6 +129,11 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True):
             for name, found in self.features.items()
             if found.view and found.status in APPLIED
         }
+
+    def stands_apart(self, revision: str) -> bool:
+        """Whether a revision is computed with other versions than those which are declared."""
+        entry = self.revisions.get(revision)
+        return entry is not None and bool(entry.back)
 
     def same_content(self, other: Head) -> bool:
         """Whether both say the same, whatever their generations."""

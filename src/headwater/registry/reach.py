@@ -15,8 +15,8 @@ Features = Mapping[str, FeatureEntry]
 def live(
     views: Iterable[str], services: Iterable[FeatureService], entries: Entries, features: Features
 ) -> set[str]:
-    """The revisions `views` that views compute, those that services are pinned to or versions were
-    rolled back to, and all that these read.
+    """The revisions `views` that views compute, those that services are pinned to or that hold what
+    is current, and all that these read.
     """
     pins = (
         f"{ref.feature}@{ref.version}"
@@ -24,9 +24,9 @@ def live(
         for ref in service.features
         if ref.version is not None
     )
-    held = (found for found in features.values() if found.held and found.status in APPLIED)
-    rolled_back = (found.versions[found.current].revision for found in held)
-    return with_inputs([*views, *_homes(pins, features), *rolled_back], entries, features)
+    applied = (found for found in features.values() if found.view and found.status in APPLIED)
+    current = (found.versions[found.current].revision for found in applied)
+    return with_inputs([*views, *_homes(pins, features), *current], entries, features)
 
 
 def with_inputs(start: Iterable[str], entries: Entries, features: Features) -> set[str]:

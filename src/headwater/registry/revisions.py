@@ -8,17 +8,22 @@ import msgspec
 
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
 from headwater.registry.base import Kinds
+from headwater.registry.bound import pinned
 from headwater.registry.changes import Backfill, FeatureChange, RevisionChange
 from headwater.registry.head import FeatureEntry, Head, RevisionEntry
 from headwater.registry.kinds import Revision, RevisionColumn
 from headwater.registry.reach import live
+from headwater.registry.settling import Settled
 
 _ORDER = ("new", "revived", "kept", "retired")
 _SHOWN = 5
 
 
 def revision_of(view: AnalyzedView, desired: AnalyzedProject, wanted: Kinds) -> Revision:
-    """The immutable form of a view; `wanted` holds the keys of all definitions."""
+    """The immutable form of a view; `wanted` holds the keys of all definitions.
+
+    `desired` is the project in which the view is computed.
+    """
     views = [desired.views[name] for name in (view.name, *_views_read(view, desired))]
     entities = [v.view.entity_name for v in views if v.view.entity_name is not None]
     sources = {v.view.source_name: v for v in views if v.view.source_name is not None}
@@ -52,9 +57,10 @@ def _views_read(view: AnalyzedView, desired: AnalyzedProject) -> list[str]:
 
 
 def next_revisions(
-    head: Head, desired: AnalyzedProject, features: Mapping[str, FeatureEntry], generation: int
+    head: Head, desired: Settled, features: Mapping[str, FeatureEntry], generation: int
 ) -> dict[str, RevisionEntry]:
     """The head's revisions after the plan: those that something reads live, the others retired."""
+    project = desired.project
     entries = {
         **head.revisions,
         **{
@@ -62,13 +68,14 @@ def next_revisions(
                 view=view.name,
                 since=_since(head, view.revision, generation),
                 stored=view.stored,
-                inputs=_inputs(view, features),
+                inputs=_inputs(view, features, desired.pins.get(view.name, ())),
+                back=tuple(sorted(desired.pins.get(view.name, ()))),
             )
-            for view in desired.views.values()
+            for view in project.views.values()
         },
     }
-    views = [view.revision for view in desired.views.values()]
-    read = live(views, desired.services.values(), entries, features)
+    views = [view.revision for view in project.views.values()]
+    read = live(views, project.services.values(), entries, features)
     return with_live(entries, read, generation)
 
 
@@ -93,26 +100,26 @@ def _or(value: int | None, otherwise: int) -> int:
     return otherwise if value is None else value
 
 
-def _inputs(view: AnalyzedView, features: Mapping[str, FeatureEntry]) -> tuple[str, ...]:
+def _inputs(
+    view: AnalyzedView, features: Mapping[str, FeatureEntry], pins: Collection[str]
+) -> tuple[str, ...]:
     own = {feature.name for feature in view.features}
     read = {name for feature in view.features for name in feature.inputs} - own
     known = sorted(name for name in read if name in features)
-    return tuple(f"{name}@{features[name].declared}" for name in known)
+    back = pinned(pins)
+    return tuple(f"{name}@{back.get(name) or features[name].declared}" for name in known)
 
 
 def revision_changes(
-    head: Head,
-    after: Mapping[str, RevisionEntry],
-    current: Iterable[str],
-    changes: Iterable[FeatureChange],
+    head: Head, after: Head, changes: Iterable[FeatureChange]
 ) -> tuple[RevisionChange, ...]:
     """What becomes of each revision that is or was read, by view."""
     by_view: dict[str, list[FeatureChange]] = {}
     for change in changes:
         by_view.setdefault(change.view, []).append(change)
-    now = set(current)
+    held = _holding(after)
     found = []
-    for name, entry in after.items():
+    for name, entry in after.revisions.items():
         before = head.revisions.get(name)
         if entry.retired is not None:
             if before is not None and before.retired is None:
@@ -123,9 +130,20 @@ def revision_changes(
         elif before.retired is not None:
             found.append(RevisionChange("revived", entry.view, name, "is read again"))
         else:
-            reason = "" if name in now else "a service is pinned to it"
-            found.append(RevisionChange("kept", entry.view, name, reason))
+            found.append(RevisionChange("kept", entry.view, name, held.get(name, "is read")))
     return tuple(sorted(found, key=lambda change: (change.view, _ORDER.index(change.action))))
+
+
+def _holding(head: Head) -> dict[str, str]:
+    """Why revisions are live: their view computes them (an empty text), or who holds them."""
+    found = dict.fromkeys(head.revisions, "a service is pinned to it")
+    for entry in head.revisions.values():
+        for name, version in pinned(entry.inputs if entry.retired is None else ()).items():
+            found[head.features[name].versions[version].revision] = f"view '{entry.view}' reads it"
+    for name, feature in head.applied().items():
+        held = "was rolled back to it" if feature.held else "was made before a rollback"
+        found[feature.versions[feature.current].revision] = f"{name} {held}"
+    return found | {view.revision: "" for view in head.views.values()}
 
 
 def _what_changed(changes: Iterable[FeatureChange]) -> str:

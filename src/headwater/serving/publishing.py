@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
+from headwater.registry.bound import bound
 from headwater.registry.head import FeatureEntry, Head, VersionEntry
 from headwater.registry.kinds import FeatureVersion
 from headwater.serving.catalogue import (
@@ -82,12 +83,15 @@ class _Builder:
     def __init__(self, head: Head, current: AnalyzedProject, contents: Contents) -> None:
         self.revisions: dict[str, Revision] = {}
         self._head = head
-        self._projects = {view.revision: current for view in current.views.values()}
+        self._projects = {
+            view.revision: current
+            for view in current.views.values()
+            if not head.stands_apart(view.revision)
+        }
         self._views = {view.revision: view for view in current.views.values()}
         self._empties: dict[int, Empties] = {}
         self._contents = contents
         self._live = frozenset(head.live_revisions())
-        self._current = frozenset(entry.revision for entry in head.views.values())
         self._begun: dict[str, list[int]] = {}
         for entry in head.revisions.values():
             self._begun.setdefault(entry.view, []).append(entry.since)
@@ -123,19 +127,7 @@ class _Builder:
         return Stored(revision=revision, column=entry.column, ttl=version.ttl, default=default)
 
     def _input(self, name: str, revision: str) -> Input:
-        """What a derived value reads: of a revision that is no longer current, the versions that
-        it was made for.
-        """
-        entry = self._head.revisions[revision]
-        if revision in self._current:
-            held = self._head.features[name].held  # what reads it was made for this version
-            return Input(name=name, feature=name, version=held)
-        pinned = dict(item.rsplit("@", 1) for item in entry.inputs)
-        if name in pinned:
-            return Input(name=name, feature=name, version=pinned[name])
-        own = self._head.features[name].versions
-        version = next((v for v, found in own.items() if found.revision == revision), None)
-        return Input(name=name, feature=name, version=version)
+        return Input(name=name, feature=name, version=bound(self._head, revision, name))
 
     def _arguments(self, feature: AnalyzedFeature, revision: str) -> dict[str, str]:
         known = self._project(revision).features()
