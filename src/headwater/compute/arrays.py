@@ -30,6 +30,8 @@ def encode(column: pa.ChunkedArray) -> Encoded:
     """Numbers and booleans as they are, times as integers, text as codes in its own order."""
     kind, kinds = column.type, pa.types
     valid = None if column.null_count == 0 else pc.is_valid(column).to_numpy()
+    if kinds.is_fixed_size_list(kind):
+        return Encoded(matrix(column), valid, lambda v, ok: masked(v, ok, kind.value_type))
     if kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind):
         values = _filled(column, 0)
         return Encoded(values, valid, lambda v, ok: masked(v.astype(values.dtype), ok, kind))
@@ -72,11 +74,27 @@ def _is_text(words: pa.Array) -> bool:
     return bool(pa.types.is_string(words.type) or pa.types.is_large_string(words.type))
 
 
+def matrix(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
+    """A column of vectors as an array of shape [rows, size], zeros where one is null."""
+    array = whole(column)
+    size = array.type.list_size
+    # the elements, those behind nulls too, which `flatten` would leave out
+    flat = array.values.slice(array.offset * size, len(array) * size)
+    return _filled(pa.chunked_array([flat]), 0).reshape(len(array), size)
+
+
 def masked(
     values: NDArray[Any], valid: NDArray[np.bool_] | None, kind: pa.DataType | None = None
 ) -> pa.Array:
-    """An Arrow array with null wherever `valid` is false."""
-    return pa.array(values, kind, mask=None if valid is None else ~valid)
+    """An Arrow array with null wherever `valid` is false; of vectors, whose elements are `kind`,
+    where the values have two dimensions.
+    """
+    mask = None if valid is None else ~valid
+    if values.ndim == 1:
+        return pa.array(values, kind, mask=mask)
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind)
+    nulls = None if mask is None else pa.array(mask)
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=nulls)
 
 
 def flags(column: pa.ChunkedArray) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -41,7 +41,8 @@ class Measure:
     """Values of the rows that take part, and the windows that see these rows.
 
     `row` is where each row stands in the caller's array. Sums, codes and ranks are worked out
-    once for all aggregates that need them. Columns hold one value per window.
+    once for all aggregates that need them. Columns hold one value per window. Values are vectors
+    where they have two dimensions.
     """
 
     seen: Seen
@@ -136,6 +137,8 @@ def measure(
 
     Raises ComputeError when a sum of integers does not fit into int64.
     """
+    if measured.values is not None and measured.values.ndim > 1 and name not in _OF_ROWS:
+        return _by_element(measured, measured.values, name)
     if name == "sum":
         return measured.any(_sum(measured, labels))
     if name in PAIRS:
@@ -146,6 +149,17 @@ def measure(
         return _PLAIN[name](measured)
     except KeyError:
         raise ComputeError(f"no aggregate named '{name}'") from None
+
+
+def _by_element(measured: Measure, vectors: Values, name: str) -> Column:
+    """The aggregate of each element of vectors, one element after the other: the windows are the
+    same for all, and no more than one column of values is worked on at a time.
+    """
+    columns = [
+        measure(replace(measured, values=np.ascontiguousarray(vectors[:, place])), name, None)
+        for place in range(vectors.shape[1])
+    ]
+    return Column(np.stack([column.values for column in columns], axis=1), columns[0].valid)
 
 
 def _sum(measured: Measure, labels: Sequence[str]) -> Values:
@@ -257,6 +271,7 @@ _PLAIN: dict[str, Callable[[Measure], Column]] = {
     "var_samp": lambda m: _variance(m, sample=True, root=False),
     "var_pop": lambda m: _variance(m, sample=False, root=False),
 }
+_OF_ROWS = frozenset({"count", "first", "last"})  # whatever the values are
 _QUANTILES: dict[str, Callable[[Measure, float], Column]] = {
     "quantile_cont": _quantile_cont,
     "quantile_disc": _quantile_disc,

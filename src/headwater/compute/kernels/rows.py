@@ -52,7 +52,8 @@ class Aggregation:
     """One aggregate over the rows of a window.
 
     `name` is a canonical aggregate, `values` (int64, int32, float64, float32 or bool) and `valid`
-    are aligned with the rows; rows outside `valid` take no part. `parameter` is the fraction of
+    are aligned with the rows; rows outside `valid` take no part. Of values of shape
+    [rows, size], vectors, the aggregate is that of each element. `parameter` is the fraction of
     a quantile or the k of last_k and top_k, `other` the second argument of those of pairs. `label`
     names the value in errors.
     """
