@@ -17,7 +17,7 @@ NAME_RULE = "is not a name; use a letter, then letters, digits and '_', 128 at t
 DURATION_RULE = "is not a duration; write a number and one of us ms s m h d w, as in '7d'"
 TYPES = (
     "(types: bool, int32, int64, float32, float64, string, bytes, timestamp, date, list[...], "
-    "struct[name: type, ...], map[key, value])"
+    "struct[name: type, ...], map[key, value], vector[float32, size])"
 )
 KEYS = {"user_id": "string"}
 FEATURE = Feature("a", "x")

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from headwater.compute.engines.vectors import add_functions, remove_functions
 from headwater.definitions.types import (
     element,
     fields,
@@ -38,6 +39,11 @@ class Engines:
     def __init__(self) -> None:
         self.connection = duckdb.connect()
         self.connection.execute("SET TimeZone = 'UTC'")
+        add_functions(self.connection)
+
+    def close(self) -> None:
+        remove_functions(self.connection)
+        self.connection.close()
 
     def resolved(self, tree: Node, columns: Mapping[str, str]) -> Node:
         return resolve(tree, columns, "test")[0]
@@ -159,6 +165,8 @@ def dtype_of(values: Sequence[Any], pattern: str = "") -> str:
         return "null"
     if isinstance(known[0], list | tuple):
         inner = dtype_of([item for value in known for item in value])
+        if pattern == "vector":
+            return f"vector[{inner}, {len(known[0])}]"
         return f"list[{'int64' if inner == 'null' else inner}]"
     if isinstance(known[0], dict):
         if pattern == "struct":

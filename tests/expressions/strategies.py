@@ -14,7 +14,9 @@ from headwater.definitions.types import (
     is_list,
     is_map,
     is_struct,
+    is_vector,
     key_and_value,
+    size,
 )
 from headwater.expressions.functions import Function
 from headwater.expressions.widening import choices
@@ -113,6 +115,9 @@ def values(dtype: str) -> st.SearchStrategy[Any]:
         key, value = key_and_value(dtype)
         made = st.dictionaries(VALUES[key], values(value), max_size=4)
         return st.one_of(st.none(), made.map(lambda known: dict(sorted(known.items()))))
+    if is_vector(dtype):
+        some, length = VALUES[element(dtype)], size(dtype)
+        return st.one_of(st.none(), st.lists(some, min_size=length, max_size=length))
     some = VALUES[dtype]
     return st.one_of(some, some, some, st.none())
 
@@ -156,6 +161,8 @@ def argument_types(function: Function, shared: str, number: str, inner: str) -> 
                 "struct": STRUCT,
                 "E": inner,
                 "sized": "string",
+                "vector": "vector[float64, 2]",
+                "C": number,
             }.get(pattern, pattern)
         )
     return found

@@ -12,7 +12,9 @@ from headwater.definitions.types import (
     is_list,
     is_nested,
     is_struct,
+    is_vector,
     key_and_value,
+    size,
 )
 from headwater.expressions.casts import can_cast
 from headwater.expressions.functions import FAMILIES, Function
@@ -40,6 +42,8 @@ COLUMNS = {
     "st": STRUCT,
     "ms": "map[string, int64]",
     "mi": "map[int64, float64]",
+    "v": "vector[float64, 2]",
+    "w": "vector[float32, 2]",
     "as_of()": "timestamp",
 }
 TYPES = ("int64", "float64", "string", "bool", "timestamp", "date")
@@ -52,7 +56,7 @@ def _givers() -> dict[str, list[tuple[Function, str]]]:
     """For each type the functions that give it, with what their letters stand for."""
     found: dict[str, list[tuple[Function, str]]] = {dtype: [] for dtype in TYPES}
     for function in (f for family in FAMILIES.values() for f in family):
-        if function.name in UNBOUNDED:
+        if function.name in UNBOUNDED or function.gives == "vector":
             continue
         if function.gives in TYPES:
             found[function.gives] += [(function, "")]
@@ -100,7 +104,8 @@ def trees(draw: st.DrawFn, dtype: str | None = None, depth: int = DEPTH) -> Node
 @st.composite
 def nested(draw: st.DrawFn, dtype: str, depth: int) -> Node:
     """A column, a null, or what makes a value of the type out of others."""
-    columns = [name for name, known in COLUMNS.items() if known == dtype]
+    wanted = (dtype, "vector[float32, 2]") if is_vector(dtype) else (dtype,)
+    columns = [name for name, known in COLUMNS.items() if known in wanted]
     kind = draw(st.integers(0, 9))
     if columns and (kind < 4 or not depth):
         return Column(draw(st.sampled_from(columns)))
@@ -118,6 +123,8 @@ def nested(draw: st.DrawFn, dtype: str, depth: int) -> Node:
             return Call("list_distinct", (draw(nested(dtype, below)),))
         items = draw(st.lists(trees(element(dtype), below), max_size=3))
         return Cast(Call("list_value", tuple(items)), dtype)
+    if is_vector(dtype):
+        return Call("array_value", tuple(draw(trees("float64", below)) for _ in range(size(dtype))))
     key, inner = key_and_value(dtype)
     keys = draw(st.lists(literals(key, nulls=False), max_size=3, unique_by=canonical))
     items = [draw(trees(inner, below)) for _ in keys]

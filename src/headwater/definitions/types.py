@@ -1,8 +1,8 @@
 """The types of values: their names, the aliases that users write, and their parts.
 
 A nested type is written with its parts in brackets: `list[int64]`, `map[string, int64]`,
-`struct[ctr: float64, "of day": list[string]]`. The canonical name of a type is the type:
-equal names, equal types.
+`struct[ctr: float64, "of day": list[string]]`, `vector[float32, 64]`. The canonical name of a
+type is the type: equal names, equal types.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ INTEGERS = ("int32", "int64")
 FLOATS = ("float32", "float64")
 NUMBERS = (*INTEGERS, *FLOATS)
 MAX_DEPTH = 8
+MAX_SIZE = 16_384
 
 _ALIASES = {
     "boolean": "bool",
@@ -49,7 +50,7 @@ _ALIASES = {
     "binary": "bytes",
     "datetime": "timestamp",
 }
-_NESTED = ("list[...]", "struct[name: type, ...]", "map[key, value]")
+_NESTED = ("list[...]", "struct[name: type, ...]", "map[key, value]", "vector[float32, size]")
 _OPENING, _CLOSING = "[<", "]>"
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FIELD = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*|"(?:[^"]|"")+")\s*:(.*)', re.DOTALL)
@@ -78,6 +79,8 @@ def _parse(text: str, written: str, depth: int) -> str:
         return _struct(parts, written, depth)
     if kind == "map" and len(parts) == 2:
         return _map(parts, written, depth)
+    if kind == "vector" and len(parts) == 2:
+        return _vector(parts, written, depth)
     raise _unknown(name.lower(), written)
 
 
@@ -104,6 +107,18 @@ def _map(parts: list[str], written: str, depth: int) -> str:
             f"'{written}': {key} can't be the key of a map; use one of {', '.join(MAP_KEYS)}"
         )
     return map_of(key, value)
+
+
+def _vector(parts: list[str], written: str, depth: int) -> str:
+    inner, size = _parse(parts[0], written, depth + 1), parts[1].strip()
+    if depth > 1:
+        raise ValueError(f"'{written}': a vector stands alone, and in no other type")
+    if inner not in FLOATS:
+        raise ValueError(f"'{written}': a vector holds {' or '.join(FLOATS)}, not {inner}")
+    is_size = size.isdecimal() and size.isascii() and len(size) <= len(str(MAX_SIZE))
+    if not is_size or not 1 <= int(size) <= MAX_SIZE:
+        raise ValueError(f"'{written}': the size of a vector is a number from 1 to {MAX_SIZE}")
+    return vector_of(inner, int(size))
 
 
 def _scalar(name: str, written: str) -> str:
@@ -154,11 +169,11 @@ def _repeated(names: Iterable[str]) -> str | None:
     return None
 
 
-# --- lists, structs, maps -----------------------------------------------------------------
+# --- lists, structs, maps, vectors --------------------------------------------------------
 
 
 def is_nested(dtype: str) -> bool:
-    """Whether a type has parts: a list, a struct or a map."""
+    """Whether a type has parts: a list, a struct, a map or a vector."""
     return dtype.endswith("]")
 
 
@@ -167,8 +182,8 @@ def is_list(dtype: str) -> bool:
 
 
 def element(dtype: str) -> str:
-    """The type of a list's elements."""
-    return dtype[5:-1]
+    """The type of the elements of a list or a vector."""
+    return dtype[7:-1].partition(", ")[0] if is_vector(dtype) else dtype[5:-1]
 
 
 def list_of(dtype: str) -> str:
@@ -204,9 +219,23 @@ def map_of(key: str, value: str) -> str:
     return f"map[{key}, {value}]"
 
 
+def is_vector(dtype: str) -> bool:
+    """Whether a type is that of vectors: floats, always as many, none of them null."""
+    return dtype.startswith("vector[")
+
+
+def size(dtype: str) -> int:
+    """The number of elements of a vector."""
+    return int(dtype[7:-1].partition(", ")[2])
+
+
+def vector_of(dtype: str, size: int) -> str:
+    return f"vector[{dtype}, {size}]"
+
+
 def parts_of(dtype: str) -> tuple[str, ...]:
     """The types directly inside a nested type; nothing for a scalar."""
-    if is_list(dtype):
+    if is_list(dtype) or is_vector(dtype):
         return (element(dtype),)
     if is_struct(dtype):
         return tuple(inner for _, inner in fields(dtype))
@@ -233,6 +262,8 @@ def to_arrow(dtype: str) -> pa.DataType:
         return pa.struct([(name, to_arrow(inner)) for name, inner in fields(dtype)])
     if is_map(dtype):
         return pa.map_(*map(to_arrow, key_and_value(dtype)))
+    if is_vector(dtype):
+        return pa.list_(to_arrow(element(dtype)), size(dtype))
     arrow: dict[str, Any] = {
         "bool": pa.bool_(),
         "int32": pa.int32(),
@@ -255,9 +286,11 @@ def from_arrow(arrow: pa.DataType) -> str | None:
     kinds = pa.types
     if kinds.is_dictionary(arrow):
         return from_arrow(arrow.value_type)
+    if kinds.is_fixed_size_list(arrow) and kinds.is_floating(arrow.value_type):
+        return _from_fixed_list(arrow)
     if kinds.is_list(arrow) or kinds.is_large_list(arrow) or kinds.is_fixed_size_list(arrow):
         inner = from_arrow(arrow.value_type)
-        return None if inner is None else list_of(inner)
+        return None if inner is None else list_of(_alone(inner))
     if kinds.is_struct(arrow):
         return _from_struct(arrow)
     if kinds.is_map(arrow):
@@ -285,9 +318,20 @@ def from_arrow(arrow: pa.DataType) -> str | None:
     return next((name for test, name in tests if test(arrow)), None)
 
 
+def _from_fixed_list(arrow: pa.FixedSizeListType) -> str:
+    inner = "float32" if arrow.value_type.bit_width <= 32 else "float64"
+    is_size = 1 <= arrow.list_size <= MAX_SIZE
+    return vector_of(inner, arrow.list_size) if is_size else list_of(inner)
+
+
+def _alone(dtype: str) -> str:
+    """The type, a list for a vector: these stand in no other type."""
+    return list_of(element(dtype)) if is_vector(dtype) else dtype
+
+
 def _from_struct(arrow: pa.StructType) -> str | None:
     found = [(field.name, from_arrow(field.type)) for field in arrow]
-    known = [(name, inner) for name, inner in found if name and inner is not None]
+    known = [(name, _alone(inner)) for name, inner in found if name and inner is not None]
     named = _repeated(name for name, _ in known) is None
     return struct_of(known) if known and named and len(known) == len(found) else None
 
@@ -295,4 +339,4 @@ def _from_struct(arrow: pa.StructType) -> str | None:
 def _from_map(arrow: pa.MapType) -> str | None:
     key, value = from_arrow(arrow.key_type), from_arrow(arrow.item_type)
     key = "int64" if key in INTEGERS else key
-    return map_of(key, value) if key in MAP_KEYS and value is not None else None
+    return map_of(key, _alone(value)) if key in MAP_KEYS and value is not None else None

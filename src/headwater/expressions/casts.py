@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from headwater.definitions.types import (
+    FLOATS,
     NUMBERS,
     element,
     fields,
@@ -17,7 +18,9 @@ from headwater.definitions.types import (
     is_map,
     is_nested,
     is_struct,
+    is_vector,
     key_and_value,
+    size,
 )
 from headwater.errors import ComputeError
 from headwater.expressions.widening import unify
@@ -31,9 +34,11 @@ _TRUTHS = {
 
 
 def can_cast(before: str, after: str) -> bool:
-    """Whether CAST is allowed between two types; nested ones only widen."""
+    """Whether CAST is allowed between two types; nested ones only widen, save rows of floats."""
     if before in ("null", after):
         return True
+    if is_vector(after) or is_vector(before) or (is_list(after) and element(after) in FLOATS):
+        return _can_be_floats(before, after)
     if is_nested(before) or is_nested(after):
         return unify([before, after]) == after
     if before in _PLAIN:
@@ -41,6 +46,15 @@ def can_cast(before: str, after: str) -> bool:
     if before == "string":
         return after in (*_PLAIN, "date", "timestamp")
     return before in ("date", "timestamp") and after in ("date", "timestamp", "string")
+
+
+def _can_be_floats(before: str, after: str) -> bool:
+    """Whether a list or vector may become the list or vector `after`; lengths show in the rows."""
+    if is_vector(before) and is_vector(after):
+        return size(before) == size(after)
+    if is_vector(before):
+        return is_list(after) and element(after) in FLOATS
+    return is_list(before) and element(before) in NUMBERS
 
 
 def caster(dtype: str, *, is_try: bool = False) -> Callable[[Any], Any]:
@@ -64,6 +78,8 @@ def caster(dtype: str, *, is_try: bool = False) -> Callable[[Any], Any]:
 
 
 def _nested(dtype: str, *, is_try: bool) -> Callable[[Any], Any]:
+    if is_vector(dtype):
+        return _vector(dtype, is_try=is_try)
     if is_list(dtype):
         one = _or_null(element(dtype), is_try=is_try)
         return lambda values: [one(value) for value in values]
@@ -73,6 +89,20 @@ def _nested(dtype: str, *, is_try: bool) -> Callable[[Any], Any]:
     assert is_struct(dtype)  # noqa: S101
     casts = [(name, _or_null(inner, is_try=is_try)) for name, inner in fields(dtype)]
     return lambda values: {name: of_field(values[name]) for name, of_field in casts}
+
+
+def _vector(dtype: str, *, is_try: bool) -> Callable[[Any], Any]:
+    """From elements that are of the vector's type already, and not null."""
+    wanted = size(dtype)
+
+    def cast(values: Any) -> Any:
+        if len(values) == wanted:
+            return values
+        if is_try:
+            return None
+        raise ComputeError(f"a list of {len(values)} can't be cast to {dtype}")
+
+    return cast
 
 
 def _or_null(dtype: str, *, is_try: bool) -> Callable[[Any], Any]:

@@ -292,7 +292,7 @@ def _frame(spec: Any) -> int | None:
 
 
 def _type(found: Any) -> str:
-    if found.this.name in _NESTED and found.expressions and not found.args.get("values"):
+    if found.this.name in _NESTED and found.expressions:
         try:
             return parse_dtype(_NESTED[found.this.name](found))
         except ValueError as error:
@@ -301,8 +301,8 @@ def _type(found: Any) -> str:
     if dtype is None or (found.expressions and dtype != "string"):
         raise Refused(
             f"type {found.sql('duckdb')} is not known; use BOOLEAN, INTEGER, BIGINT, FLOAT, "
-            "DOUBLE, VARCHAR, BLOB, TIMESTAMP, DATE, one of these with [], STRUCT(name type, ...) "
-            "or MAP(key, value)"
+            "DOUBLE, VARCHAR, BLOB, TIMESTAMP, DATE, one of these with [], FLOAT[size], "
+            "STRUCT(name type, ...) or MAP(key, value)"
         )
     return dtype
 
@@ -322,8 +322,14 @@ def _map_type(found: Any) -> str:
     return map_of(*map(_type, found.expressions))
 
 
+def _array_type(found: Any) -> str:
+    inner = _type(found.expressions[0])
+    sizes = found.args.get("values")
+    return f"vector[{inner}, {sizes[0].name}]" if sizes else list_of(inner)
+
+
 _NESTED: dict[str, Callable[[Any], str]] = {
-    "ARRAY": lambda found: list_of(_type(found.expressions[0])),
+    "ARRAY": _array_type,
     "STRUCT": _struct_type,
     "MAP": _map_type,
 }

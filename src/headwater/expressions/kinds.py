@@ -8,7 +8,16 @@ from typing import Any
 
 from headwater.definitions.feature import Feature
 from headwater.definitions.source import Source
-from headwater.definitions.types import FLOATS, INTEGERS, NUMBERS, is_nested
+from headwater.definitions.types import (
+    FLOATS,
+    INTEGERS,
+    MAX_SIZE,
+    NUMBERS,
+    holds,
+    is_nested,
+    is_vector,
+    size,
+)
 from headwater.errors import ComputeError, DefinitionError
 from headwater.expressions.analyzed import AnalyzedFeature, Kind
 from headwater.expressions.casts import can_cast
@@ -276,6 +285,11 @@ def _dtype(draft: Draft, feature: Feature, tree: Node | None, types: Mapping[str
             what = "the expression" if found == "null" else f"a part of {found}"
             raise DefinitionError(
                 f"{draft.where(feature.name, 'dtype')}: {what} is always null; give a type"
+            )
+        if holds(found, "vector") and not (is_vector(found) and size(found) <= MAX_SIZE):
+            raise DefinitionError(
+                f"{draft.where(feature.name, 'dtype')}: would be {found}; a vector is a feature of "
+                f"its own, with at most {MAX_SIZE} elements"
             )
         return found
     fits = found in (feature.dtype, "null")

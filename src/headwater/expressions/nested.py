@@ -13,9 +13,11 @@ from headwater.definitions.types import (
     is_list,
     is_map,
     is_struct,
+    is_vector,
     key_and_value,
     list_of,
     map_of,
+    vector_of,
 )
 from headwater.errors import near_miss
 from headwater.expressions.tree import Call, Cast, Column, Literal, Node
@@ -24,6 +26,7 @@ from headwater.expressions.widening import NULL, unify
 
 _NO_LIST = "list[int64]"
 _NO_MAP = "map[string, int64]"
+_TAKE_LISTS = ("list", "lists", "numbers", "reals", "floats", "sized")
 # of -0.0 and 0.0, which are equal, engines keep the one or the other
 _ONE_ZERO = ("list_distinct", "list_intersect")
 
@@ -44,6 +47,10 @@ def nested_groups(members: Mapping[str, Sequence[str]]) -> dict[str, str]:
         groups["reals"] = "list[float64]"
     if "floats" in members:
         groups["floats"] = members["floats"][0]
+    if "C" in members:
+        is_single = set(members["C"]) - {NULL} == {"float32"}
+        groups["C"] = "float32" if is_single else "float64"
+        groups["vector"] = vector_of(groups["C"], len(members["C"]))
     if "map" in members:
         dtype = members["map"][0]
         groups["map"] = dtype if is_map(dtype) else _NO_MAP
@@ -60,6 +67,14 @@ def _made_map(keys: str, items: str) -> dict[str, str]:
     key, value = (element(dtype) if is_list(dtype) else NULL for dtype in (keys, items))
     key = "int64" if key in INTEGERS else key
     return {"keys": list_of(key), "items": list_of(value), "map": map_of(key, value)}
+
+
+def as_list(pattern: str, node: Node, dtype: str) -> tuple[Node, str]:
+    """A vector, where a list is asked for, as the list of its elements; all else as it is."""
+    if not is_vector(dtype) or pattern not in _TAKE_LISTS:
+        return node, dtype
+    elements = list_of(element(dtype))
+    return Cast(node, elements), elements
 
 
 def bracketed(node: Call, dtype: str) -> str:

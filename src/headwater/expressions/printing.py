@@ -13,7 +13,9 @@ from headwater.definitions.types import (
     is_list,
     is_map,
     is_struct,
+    is_vector,
     key_and_value,
+    size,
 )
 from headwater.errors import ExpressionError
 from headwater.expressions.functions import SCALAR_FUNCTIONS, SEQUENCE_FUNCTIONS
@@ -63,6 +65,8 @@ def duckdb_type(dtype: str) -> str:
         return f"STRUCT({', '.join(listed)})"
     if is_map(dtype):
         return f"MAP({', '.join(map(duckdb_type, key_and_value(dtype)))})"
+    if is_vector(dtype):
+        return f"{duckdb_type(element(dtype))}[{size(dtype)}]"
     return DUCKDB_TYPES[dtype]
 
 

@@ -8,10 +8,15 @@ from headwater.definitions.types import (
     FLOATS,
     INTEGERS,
     NUMBERS,
+    element,
+    is_list,
     is_nested,
     is_struct,
+    is_vector,
     list_of,
+    size,
     struct_of,
+    vector_of,
 )
 from headwater.errors import ExpressionError, near_miss
 from headwater.expressions.casts import can_cast
@@ -24,6 +29,7 @@ from headwater.expressions.functions import (
 )
 from headwater.expressions.functions.matching import check_regex
 from headwater.expressions.nested import (
+    as_list,
     bracketed,
     field_of,
     has_no_type,
@@ -140,6 +146,8 @@ class _Resolver:
                 hint = "; write epoch(x) or epoch_us(x)"
             if before in NUMBERS and after in ("timestamp", "date"):
                 hint = "; write to_timestamp(seconds) or make_timestamp(microseconds)"
+            if is_vector(before) and is_vector(after):
+                hint = "; vectors of different sizes have nothing in common"
             raise self.error(f"{before} can't be cast to {after}{hint}")
         return _written_cast(arg, before, after, is_try=node.is_try), after
 
@@ -178,6 +186,7 @@ class _Resolver:
         name = bracketed(node, found[0][1]) if found else node.name
         function = SCALAR_FUNCTIONS[name]
         self._check_count(function, len(found))
+        found = [as_list(function.pattern(place), *given) for place, given in enumerate(found)]
         if name == "struct_extract":
             return self._field(found)
         if function.name in ("add", "subtract"):
@@ -229,8 +238,8 @@ class _Resolver:
                 raise self.error(what)
             if pattern == "regex" and isinstance(node, Literal):
                 self._check_regex(str(node.value))
-        elif not fits(pattern, dtype):
-            raise self.error(f"{what}, is {dtype}{_hint(node, pattern)}")
+        elif not fits(pattern, dtype) and not _is_elementwise(function, dtype):
+            raise self.error(f"{what}, is {dtype}{_hint(node, pattern, dtype)}")
 
     def _check_known(self, function: AggregateFunction, given: _Typed) -> None:
         if given[1] != NULL and has_no_type(given[1]):
@@ -253,6 +262,8 @@ class _Resolver:
         groups: dict[str, str] = {}
         for letter in {"T", "V", "O"} & members.keys():
             groups[letter] = self._common(members[letter], f"{_title(function)}: the arguments")
+        if "vector" in members:
+            groups["vector"] = self._common(members["vector"], f"{_title(function)}: the vectors")
         if groups.get("O") == "float32":
             groups["O"] = "float64"
         if "N" in members:
@@ -310,6 +321,8 @@ def _written_cast(arg: Node, before: str, after: str, *, is_try: bool) -> Node:
         return arg
     if _is_null(arg):
         return _null(after)
+    if is_vector(after):
+        return _vector_cast(arg, before, after, is_try=is_try)
     verb = "try_read_" if is_try else "read_"
     if before == "string" and after in ("date", "timestamp"):
         return Call(f"{verb}{after}", (arg,))
@@ -317,6 +330,8 @@ def _written_cast(arg: Node, before: str, after: str, *, is_try: bool) -> Node:
         arg = Call("number_text", (arg,))
     if after == "float32" and before not in FLOATS:
         arg = Cast(arg, "float64", is_try)
+    if after == "list[float32]" and element(before) in INTEGERS:
+        arg = Cast(arg, "list[float64]", is_try)
     if after == "string" and before in FLOATS:
         return Call("float_text", (convert(arg, before, "float64"),))
     return Cast(arg, after, is_try)
@@ -324,6 +339,20 @@ def _written_cast(arg: Node, before: str, after: str, *, is_try: bool) -> Node:
 
 def _shown(node: Node) -> str:
     return str(node.value) if isinstance(node, Literal) else "..."
+
+
+def _vector_cast(arg: Node, before: str, after: str, *, is_try: bool) -> Node:
+    """A vector's elements are cast first, then looked at: none may be null."""
+    if unify([before, after]) == after:
+        return Cast(arg, after, is_try)
+    arg = _written_cast(arg, before, list_of(element(after)), is_try=is_try)
+    name = "try_elements" if is_try else "elements"
+    return Cast(arg if _is_call(arg, name) else Call(name, (arg,)), after, is_try)
+
+
+def _is_elementwise(function: Function | AggregateFunction, dtype: str) -> bool:
+    """Whether an aggregate of numbers is, of vectors, that of each element."""
+    return isinstance(function, AggregateFunction) and function.elementwise and is_vector(dtype)
 
 
 def _is_call(node: Node, name: str) -> bool:
@@ -351,6 +380,8 @@ def _title(function: Function | AggregateFunction) -> str:
 
 def _result(function: AggregateFunction, dtype: str) -> str:
     """The type of an aggregate or sequence call over values of a type."""
+    if _is_elementwise(function, dtype):
+        return vector_of(_result(function, element(dtype)), size(dtype))
     if function.gives == "wide":
         return "int64" if dtype in INTEGERS else "float64"
     if function.gives == "T":
@@ -366,7 +397,9 @@ def _mixed_hint(found: Sequence[_Typed]) -> str:
     return next((hint for hint in hints if hint), "")
 
 
-def _hint(node: Node, expected: str) -> str:
+def _hint(node: Node, expected: str, dtype: str = "") -> str:
+    if expected == "vector" and is_list(dtype) and element(dtype) in NUMBERS:
+        return "; write CAST(x AS FLOAT[64]), with the number of its elements"
     if isinstance(node, Literal) and node.dtype == "string":
         if expected == "date":
             return "; write DATE '2024-01-31'"

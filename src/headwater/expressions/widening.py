@@ -16,16 +16,21 @@ from headwater.definitions.types import (
     is_map,
     is_nested,
     is_struct,
+    is_vector,
     key_and_value,
     list_of,
     map_of,
+    size,
     struct_of,
+    vector_of,
 )
 from headwater.expressions.tree import Cast, Literal, Node
 
 NULL = "null"
 _WORDS = {
     "N": "a number",
+    "C": "a number",
+    "vector": "a vector",
     "T": "a single value",
     "O": "a single value",
     "number": "a number",
@@ -52,7 +57,7 @@ _WORDS = {
 }
 _CONSTANTS = ("digits", "size", "letter", "regex", "text", "field")
 # the type in which a null stands for an argument
-_NULLS = {"sized": "string"}
+_NULLS = {"sized": "string", "C": "float64"}
 # the elements that a list may have
 _LISTS = {
     "list": SCALARS,
@@ -87,6 +92,8 @@ def _unify_nested(kinds: Sequence[str]) -> str | None:
         keys, values = zip(*map(key_and_value, kinds), strict=True)
         key, value = unify(keys), unify(values)
         return None if key is None or value is None else map_of(key, value)
+    if all(map(is_vector, kinds)):
+        return vector_of("float64", size(kinds[0])) if len(set(map(size, kinds))) == 1 else None
     return _unify_structs(kinds) if all(map(is_struct, kinds)) else None
 
 
@@ -126,13 +133,13 @@ def fits(pattern: str, dtype: str) -> bool:
         return is_list(dtype) and element(dtype) in (NULL, *_LISTS[pattern])
     if pattern in ("T", "O", "scalar", "ordered"):
         return not is_nested(dtype)
-    if pattern in ("N", "number"):
+    if pattern in ("N", "C", "number"):
         return dtype in NUMBERS
     if pattern == "sized":
         return dtype == "string" or is_list(dtype)
     if pattern in ("lists", "items"):
         return is_list(dtype)
-    if pattern in ("map", "struct"):
+    if pattern in ("map", "struct", "vector"):
         return dtype.startswith(f"{pattern}[")
     return widens(dtype, pattern)
 

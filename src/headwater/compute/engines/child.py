@@ -20,6 +20,7 @@ from typing import IO, Any
 import duckdb
 import pyarrow as pa
 
+from headwater.compute.engines.vectors import add_functions
 from headwater.compute.engines.wire import Pipe, say, say_batches
 from headwater.errors import HeadwaterError
 
@@ -85,6 +86,7 @@ class Worker:
             },
         )
         # As the engine itself: expressions mean the same in both.
+        add_functions(connection)
         connection.execute("SET GLOBAL disabled_optimizers = 'statistics_propagation'")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET allowed_paths = $1", [files])

@@ -21,8 +21,14 @@ import pyarrow as pa
 
 from headwater.compute.engines.children import QUERIES, Children, Limits
 from headwater.compute.engines.plain import ROW_BITS, PlainFiles
+from headwater.compute.engines.vectors import (
+    add_functions,
+    read_vector,
+    remove_functions,
+    vector_columns,
+)
 from headwater.definitions.source import Source
-from headwater.definitions.types import from_arrow
+from headwater.definitions.types import from_arrow, is_vector
 from headwater.errors import SourceError, near_miss
 from headwater.expressions.printing import duckdb_type, quote, quote_text
 
@@ -110,6 +116,8 @@ class DuckDBEngine:
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.children = Children(limits or Limits(), self._folder)
         self._connection = duckdb.connect(":memory:")
+        add_functions(self._connection)
+        weakref.finalize(self, remove_functions, self._connection)
         self._lock = threading.Lock()
         self._staged: dict[str, str] = {}
         self._versions: Mapping[str, Sequence[int]] = {}
@@ -226,7 +234,7 @@ class DuckDBEngine:
         _check_names(source, raw)
         columns: dict[str, str] = {}
         selects: dict[str, str] = {}
-        declared = source.schema_ or {}
+        declared = vector_columns(files, raw) | dict(source.schema_ or {})
         for column in raw:
             dtype = declared.get(column.name) or from_arrow(column.type)
             if dtype is not None:
@@ -392,6 +400,8 @@ def _check_names(source: Source, schema: pa.Schema) -> None:
 
 def _canonical(column: pa.Field, dtype: str) -> str:
     """SQL that reads a column in the form that expressions expect."""
+    if is_vector(dtype):
+        return read_vector(column.name, dtype)
     name = quote(column.name)
     kinds = pa.types
     if kinds.is_timestamp(column.type) and dtype == "timestamp":

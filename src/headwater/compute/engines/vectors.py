@@ -1,13 +1,17 @@
-"""The functions of vectors that DuckDB lacks, as functions that it calls with whole columns."""
+"""Vectors and DuckDB: the functions that it lacks, as functions that it calls with whole columns,
+and the columns of files that hold vectors, though it sees lists.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from duckdb.func import ARROW
 
 from headwater.compute.kernels.products import (
@@ -16,6 +20,8 @@ from headwater.compute.kernels.products import (
     inner_products,
 )
 from headwater.compute.kernels.rows import Float64
+from headwater.definitions.types import element, from_arrow, is_vector
+from headwater.expressions.printing import duckdb_type, quote, quote_text
 
 _FUNCTIONS: dict[str, Callable[[Float64, Float64], Float64]] = {
     "headwater_inner_product": inner_products,
@@ -39,6 +45,53 @@ def remove_functions(connection: duckdb.DuckDBPyConnection) -> None:
     """Take them away: DuckDB complains of functions that are left when the process ends."""
     for name in _FUNCTIONS:
         connection.remove_function(name)
+
+
+def read_vector(name: str, dtype: str) -> str:
+    """SQL that reads a column of lists, or of arrays, as vectors; a null element is an error."""
+    wrong = quote_text(f"column '{name}' ({dtype}): an element of a vector is null")
+    elements = f"CAST({quote(name)} AS {duckdb_type(element(dtype))}[])"
+    checked = f"list_transform({elements}, lambda x: coalesce(x, error({wrong})))"
+    return f"CAST({checked} AS {duckdb_type(dtype)})"
+
+
+def vector_columns(files: Iterable[str], schema: pa.Schema) -> dict[str, str]:
+    """The columns of Parquet files that Arrow wrote as lists of one fixed size, and their types.
+
+    `schema` is what DuckDB sees. A file that Arrow can't read tells of none.
+    """
+    asked = [field.name for field in schema if _is_list_of_floats(field.type)]
+    if not asked:
+        return {}
+    told = [_vectors_of(file) for file in files]
+    alike = {name: {found.get(name) for found in told} for name in asked}
+    return {
+        name: dtype
+        for name, types in alike.items()
+        for dtype in types
+        if len(types) == 1 and dtype is not None
+    }
+
+
+def _is_list_of_floats(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) and pa.types.is_floating(kind.value_type))
+
+
+def _vectors_of(file: str) -> dict[str, str]:
+    if not Path(file).is_file():
+        return {}
+    try:
+        schema = pq.read_schema(file)
+    except (OSError, pa.ArrowException):
+        return {}
+    return dict(_typed(schema))
+
+
+def _typed(schema: pa.Schema) -> Iterator[tuple[str, str]]:
+    for field in schema:
+        dtype = from_arrow(field.type)
+        if dtype is not None and is_vector(dtype):
+            yield field.name, dtype
 
 
 def _of_columns(

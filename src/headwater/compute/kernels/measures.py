@@ -155,11 +155,18 @@ def _by_element(measured: Measure, vectors: Values, name: str) -> Column:
     """The aggregate of each element of vectors, one element after the other: the windows are the
     same for all, and no more than one column of values is worked on at a time.
     """
-    columns = [
-        measure(replace(measured, values=np.ascontiguousarray(vectors[:, place])), name, None)
-        for place in range(vectors.shape[1])
-    ]
-    return Column(np.stack([column.values for column in columns], axis=1), columns[0].valid)
+    size = vectors.shape[1]
+    first = _of_element(measured, vectors, 0, name)
+    found = np.empty((len(first.values), size), dtype=first.values.dtype)
+    found[:, 0] = first.values
+    for place in range(1, size):
+        found[:, place] = _of_element(measured, vectors, place, name).values
+    return Column(found, first.valid)
+
+
+def _of_element(measured: Measure, vectors: Values, place: int, name: str) -> Column:
+    values = np.ascontiguousarray(vectors[:, place])
+    return measure(replace(measured, values=values), name, None)
 
 
 def _sum(measured: Measure, labels: Sequence[str]) -> Values:

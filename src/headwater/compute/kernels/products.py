@@ -10,6 +10,7 @@ import numpy as np
 
 from headwater.compute.kernels.exact import float_sums
 from headwater.compute.kernels.rows import Float64, Int64
+from headwater.expressions.functions.vectors import GREATEST, SMALLEST
 
 _CHUNK = 1 << 18  # products whose temporary arrays are held at once
 
@@ -36,8 +37,11 @@ def distances(x: Float64, y: Float64) -> Float64:
 
 def cosine_similarities(x: Float64, y: Float64) -> Float64:
     """The cosine of the angle between each row of `x` and that of `y`; NaN for a row of zeros."""
+    xx, yy = inner_products(x, x), inner_products(y, y)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        norms = np.sqrt(inner_products(x, x)) * np.sqrt(inner_products(y, y))
+        squares = xx * yy
+        plain = (squares > SMALLEST) & (squares < GREATEST)
+        norms = np.where(plain, np.sqrt(squares), np.sqrt(xx) * np.sqrt(yy))
         found = inner_products(x, y) / norms
     found[norms == 0.0] = np.nan
     clipped: Float64 = np.clip(found, -1.0, 1.0)

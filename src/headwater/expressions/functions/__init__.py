@@ -15,6 +15,7 @@ from headwater.expressions.functions.strings import STRINGS
 from headwater.expressions.functions.structs import STRUCTS
 from headwater.expressions.functions.texts import TEXTS
 from headwater.expressions.functions.times import TIMES
+from headwater.expressions.functions.vectors import CASTS, VECTORS
 
 __all__ = [
     "AGGREGATE_FUNCTIONS",
@@ -40,8 +41,9 @@ FAMILIES: dict[str, tuple[Function, ...]] = {
     "Lists": LISTS,
     "Structs": STRUCTS,
     "Maps": MAPS,
+    "Vectors": VECTORS,
 }
-_HIDDEN = (TEXTS, HIDDEN_LISTS)
+_HIDDEN = (TEXTS, HIDDEN_LISTS, CASTS)
 SCALAR_FUNCTIONS = {f.name: f for family in (*FAMILIES.values(), *_HIDDEN) for f in family}
 AGGREGATE_FUNCTIONS = {f.name: f for f in AGGREGATES}
 SEQUENCE_FUNCTIONS = {f.name: f for f in SEQUENCES}

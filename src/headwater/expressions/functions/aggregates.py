@@ -21,10 +21,18 @@ AGGREGATES = (
         "aggregate",
         ("number",),
         "wide",
-        "Sum: of integers an exact int64, or an error; of floats the exact sum, rounded once.",
+        "Sum: of integers an exact int64, or an error; of floats the exact sum, rounded once. "
+        "Of vectors, as `avg`, `min` and `max`, the vector of the sums of each element.",
+        elementwise=True,
     ),
     AggregateFunction(
-        "avg", "aggregate", ("number",), "float64", "Mean: the sum over the count.", ("mean",)
+        "avg",
+        "aggregate",
+        ("number",),
+        "float64",
+        "Mean: the sum over the count.",
+        ("mean",),
+        elementwise=True,
     ),
     AggregateFunction(
         "min",
@@ -32,9 +40,15 @@ AGGREGATES = (
         ("ordered",),
         "T",
         "Smallest value; strings by code point, false before true.",
+        elementwise=True,
     ),
     AggregateFunction(
-        "max", "aggregate", ("ordered",), "T", "Greatest value; NaN is the greatest."
+        "max",
+        "aggregate",
+        ("ordered",),
+        "T",
+        "Greatest value; NaN is the greatest.",
+        elementwise=True,
     ),
     AggregateFunction(
         "stddev_samp",

@@ -21,8 +21,9 @@ class Function:
     `lists` (of anything) with `E` for the element, `numbers` (a list of them, added as `S`),
     `reals` (as a list of float64), `floats` (a list of them), `map` with `K` and `W`
     for its key and value, `keys` and `items` (lists of what a map may hold), `struct` with `F` for
-    the field that the constant behind it names, `any`; or a constant: `'a|b'` (one of these),
-    `digits` (-30 to 30), `size`
+    the field that the constant behind it names, `vector` (vectors of one size; elsewhere a vector
+    counts as a list), `C` (numbers, the components of one), `any`; or a constant: `'a|b'` (one of
+    these), `digits` (-30 to 30), `size`
     (0 to 10000), `letter` (one character), `regex`,
     `field` (of the struct before it), `text` (any). A trailing `?` marks an argument that may be
     left out, a trailing `...` one that repeats. `gives` is the type of the result.
@@ -77,7 +78,8 @@ class AggregateFunction:
     """An aggregate or a function of a row and its predecessors; the kernels compute it.
 
     `takes` and `gives` are as in Function; `constants` says how many of the last arguments are
-    constants (the fraction of a quantile, the k of last_k).
+    constants (the fraction of a quantile, the k of last_k). One that is `elementwise` takes
+    vectors too, and gives the vector of what it is of each element.
     """
 
     name: str
@@ -87,6 +89,7 @@ class AggregateFunction:
     doc: str
     spellings: tuple[str, ...] = ()
     constants: int = 0
+    elementwise: bool = False
 
     def pattern(self, position: int) -> str:
         """The pattern of the argument at a position, without its mark."""

@@ -11,10 +11,13 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from operator import mul, sub
 
-from headwater.expressions.functions.declare import Function
+from headwater.errors import ComputeError
+from headwater.expressions.functions.declare import CANNOT, Function
 
 NAN = math.nan
 INF = math.inf
+SMALLEST, GREATEST = 1e-280, 1e280
+"""Between these a product of squares is exact to the last bit."""
 Vector = Sequence[float]
 
 
@@ -31,7 +34,11 @@ def distance(x: Vector, y: Vector) -> float:
 
 
 def cosine_similarity(x: Vector, y: Vector) -> float:
-    norms = math.sqrt(inner_product(x, x)) * math.sqrt(inner_product(y, y))
+    xx, yy = inner_product(x, x), inner_product(y, y)
+    squares = xx * yy
+    # one root of both is rounded less often: the cosine of a vector and itself is 1
+    plain = SMALLEST < squares < GREATEST
+    norms = math.sqrt(squares) if plain else math.sqrt(xx) * math.sqrt(yy)
     if norms == 0.0:
         return NAN
     cosine = inner_product(x, y) / norms
@@ -39,6 +46,16 @@ def cosine_similarity(x: Vector, y: Vector) -> float:
     if cosine > 1.0:
         return 1.0
     return max(cosine, -1.0)
+
+
+def elements(values: list[float | None]) -> list[float | None]:
+    if None in values:
+        raise ComputeError("an element of a vector is null")
+    return values
+
+
+def try_elements(values: list[float | None]) -> list[float | None] | None:
+    return None if None in values else values
 
 
 def _unusual_sum(terms: Iterable[float]) -> float:
@@ -64,7 +81,7 @@ def _of_two(name: str) -> str:
 VECTORS = (
     Function(
         "array_value",
-        ("F...",),
+        ("C...",),
         "vector",
         "The vector of these numbers: of float32 where all are, else of float64.",
         lambda *values: list(values),
@@ -124,5 +141,29 @@ VECTORS = (
             (((1.0,), None), None),
         ),
         duckdb=_of_two("distance"),
+    ),
+)
+
+CASTS = (
+    Function(
+        "elements",
+        ("list",),
+        "list",
+        "The list, which is to become a vector; an error where an element is null.",
+        elements,
+        ((((1.0, 2.0),), (1.0, 2.0)), (((1.0, None),), CANNOT), ((None,), None)),
+        duckdb="list_transform({0}, lambda x: "
+        "coalesce(x, error('an element of a vector is null')))",
+        hidden=True,
+    ),
+    Function(
+        "try_elements",
+        ("list",),
+        "list",
+        "The list, which is to become a vector; null where an element is.",
+        try_elements,
+        ((((1.0, 2.0),), (1.0, 2.0)), (((1.0, None),), None), ((None,), None)),
+        duckdb="CASE WHEN list_count({0}) = len({0}) THEN {0} END",
+        hidden=True,
     ),
 )
