@@ -79,6 +79,8 @@ TYPES = {
     "first(tags)": "list[string]",
     "last_k(d, 3)": "list[date]",
     "mode(s)": "string",
+    "histogram(s)": "map[string, int64]",
+    "histogram(d)": "map[date, int64]",
     "mode(d)": "date",
     "mode_count(b)": "int64",
     "top_k(s, 3)": "list[string]",

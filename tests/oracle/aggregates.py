@@ -230,6 +230,7 @@ _OF_VALUES = {
     "stddev_pop": lambda values, _: _stddev(values, sample=False),
     "mode": lambda values, _: _top_k(values, 1)[0],
     "top_k": _top_k,
+    "histogram": lambda values, _: list(_frequencies(values).items()),
     "quantile_cont": _quantile_cont,
     "quantile_disc": _quantile_disc,
 }

@@ -110,6 +110,10 @@ class TestOrderStatistics:
         assert aggregate("top_k", words, 9) == ["a", "b", "c"]
         assert agrees(aggregate("top_k", [NAN, 0.0, -0.0, NAN, 7.0], 2), [0.0, NAN])
 
+    def test_a_histogram_is_in_the_order_of_values(self):
+        assert aggregate("histogram", ["b", "a", None, "b"]) == [("a", 1), ("b", 2)]
+        assert aggregate("histogram", [None]) is None
+
     def test_no_most_frequent_value_among_none(self):
         assert aggregate("mode", [None]) is None
         assert aggregate("mode_count", [None]) == 0

@@ -53,6 +53,7 @@ class Typed:
 
 
 NUMBERS = ("float64", "float32", "int64", "int32")
+MAP_KEYS = {"string": "string", "int32": "int64", "int64": "int64", "bool": "bool", "date": "date"}
 WINDOWS = ("1us", "10m", "1h", "90m", "1d", "1d", "25h", "7d", "7d", "30d", "lifetime")
 HOPS = ("1us", "7us", "10m", "1h", "7h", "1d", "7d", "14d")
 SPREADS = ("var_samp", "var_pop", "stddev_samp", "stddev_pop")
@@ -164,6 +165,8 @@ def aggregates(
         "top_k": (f"list[{arg.dtype}]", draw(st.integers(1, 3))),
         "quantile_disc": (arg.dtype, draw(st.sampled_from((0.0, 0.1, 0.5, 0.55, 1.0)))),
     }
+    if arg.dtype in MAP_KEYS:
+        made["histogram"] = (f"map[{MAP_KEYS[arg.dtype]}, int64]", None)
     if arg.dtype in NUMBERS and not _has_extremes(over):
         made["sum"] = (wide, None)
         for name in ("avg", "avg_deviation", *SPREADS):

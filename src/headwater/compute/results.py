@@ -51,7 +51,7 @@ def to_arrow_column(
     if isinstance(result, Lists):
         return _lists(result, source)
     if isinstance(result, Listed):
-        return _listed(result, argument)
+        return _listed(node.name, result, argument)
     if node.name in ROW_RESULTS and source is not None:
         return rows_of(result, source)
     if node.name in OF_VALUES and argument is not None:
@@ -68,9 +68,13 @@ def _lists(result: Lists, source: pa.ChunkedArray | None) -> pa.Array:
     return nulled(lists, lengths > 0)
 
 
-def _listed(result: Listed, argument: Encoded | None) -> pa.Array:
+def _listed(name: str, result: Listed, argument: Encoded | None) -> pa.Array:
     if argument is None:
-        raise ComputeError("aggregate 'top_k' needs an argument")
+        raise ComputeError(f"aggregate '{name}' needs an argument")
     values = argument.decode(result.values, None)
-    lists = pa.ListArray.from_arrays(pa.array(result.offsets.astype(np.int32)), values)
-    return nulled(lists, np.diff(result.offsets) > 0)
+    offsets = pa.array(result.offsets.astype(np.int32))
+    if name == "histogram":
+        found = pa.MapArray.from_arrays(offsets, values, pa.array(result.counts))
+    else:
+        found = pa.ListArray.from_arrays(offsets, values)
+    return nulled(found, np.diff(result.offsets) > 0)

@@ -218,7 +218,12 @@ def _framed(function: AggregateFunction) -> str:
         constant = {"fraction": "f", "positive": "k"}.get(pattern.rstrip("?"))
         letter = constant or names[place]
         args.append(f"[{letter}]" if pattern.endswith("?") else letter)
-    gives = {"T": "type of x", "list[T]": "list of x", "wide": "int64 or float64"}
+    gives = {
+        "T": "type of x",
+        "list[T]": "list of x",
+        "map[T, int64]": "map of x",
+        "wide": "int64 or float64",
+    }
     doc = function.doc
     if function.spellings:
         doc += f" Also {', '.join(f'`{name}`' for name in function.spellings)}."

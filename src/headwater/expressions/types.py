@@ -310,6 +310,8 @@ class _Resolver:
         where = None
         if node.where is not None:
             where = self._given(self.visit(node.where), "bool", "FILTER (WHERE ...)")
+        if function.takes == ("key",):
+            found = [(_given_key(*found[0]), _key(found[0][1]))]
         args = tuple(arg for arg, _ in found)
         tree = Aggregate(node.name, args, node.distinct, where, node.parameters)
         return tree, _result(function, found[0][1] if found else NULL)
@@ -386,7 +388,16 @@ def _result(function: AggregateFunction, dtype: str) -> str:
         return "int64" if dtype in INTEGERS else "float64"
     if function.gives == "T":
         return dtype
-    return list_of(dtype) if function.gives == "list[T]" else function.gives
+    return function.gives.replace("T", dtype)
+
+
+def _key(dtype: str) -> str:
+    """The type in which a map holds keys of a type."""
+    return "int64" if dtype == "int32" else dtype
+
+
+def _given_key(node: Node, dtype: str) -> Node:
+    return convert(node, dtype, _key(dtype))
 
 
 def _mixed_hint(found: Sequence[_Typed]) -> str:

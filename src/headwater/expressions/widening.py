@@ -48,6 +48,7 @@ _WORDS = {
     "struct": "a struct",
     "scalar": "a single value",
     "ordered": "a single value",
+    "key": "a string, an integer, a bool or a date",
     "digits": "a constant from -30 to 30",
     "size": "a constant from 0 to 10000",
     "text": "a constant text",
@@ -127,6 +128,8 @@ def convert(node: Node, before: str, after: str) -> Node:
 
 def fits(pattern: str, dtype: str) -> bool:
     """Whether a value of a type may stand where the pattern of an argument asks for it."""
+    if pattern == "key":
+        return dtype in (*MAP_KEYS, "int32")
     if dtype == NULL or pattern in ("any", "V", "E", "K"):
         return True
     if pattern in _LISTS:

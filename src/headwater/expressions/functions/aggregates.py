@@ -141,6 +141,13 @@ AGGREGATES = (
         constants=1,
     ),
     AggregateFunction(
+        "histogram",
+        "aggregate",
+        ("key",),
+        "map[T, int64]",
+        "How often each value occurs, as a map in the order of the values; null over no rows.",
+    ),
+    AggregateFunction(
         "quantile_cont",
         "aggregate",
         ("number", "fraction"),
