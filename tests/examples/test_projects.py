@@ -24,14 +24,22 @@ def headwater(folder, *arguments):
     return done.stdout
 
 
+def generate(folder):
+    """Write a small log into the project that reads one."""
+    command = [sys.executable, "-m", "ad_log", "--users", "100", "--impressions", "5000"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+
+
 def test_there_are_examples():
-    assert {project.name for project in PROJECTS} >= {"ads", "equities"}
+    assert {project.name for project in PROJECTS} >= {"ads", "ads_log", "equities"}
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.name)
 def test_an_example_runs(project, tmp_path):
     ignored = shutil.ignore_patterns(".headwater", "__pycache__")
     folder = shutil.copytree(project, tmp_path / project.name, ignore=ignored)
+    if (folder / "ad_log").exists():
+        generate(folder)
     headwater(folder, "apply")
     assert "no changes" in headwater(folder, "apply")
     assert headwater(folder, "list")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from headwater.definitions.feature import Feature
 from headwater.errors import DefinitionError
+from headwater.library.columns import grouped
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FIRST = "count(*) OVER (ROWS 1 PRECEDING) = 1"
 """True on the first bar of a key."""
 
@@ -71,11 +70,6 @@ class Bars:
         if self.factor is None:
             return grouped(column)
         return f"({grouped(column)} * {grouped(self.factor)})"
-
-
-def grouped(expression: str) -> str:
-    """An expression that keeps together inside another."""
-    return expression if _NAME.fullmatch(expression) else f"({expression})"
 
 
 def indicator(name: str, expression: str, description: str, *, rows: int | None = None) -> Feature:

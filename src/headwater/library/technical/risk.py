@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from headwater.definitions.feature import Feature
-from headwater.library.technical.bars import Bars, check, grouped, indicator, over
+from headwater.library.columns import grouped
+from headwater.library.technical.bars import Bars, check, indicator, over
 from headwater.library.technical.returns import logarithmic, simple
 
 YEAR = 252
