@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headwater.compute.describe import describe
-from headwater.compute.historical import Options, Request, compute_historical
+from headwater.compute.historical import Options, Request
+from headwater.compute.pieces import Retrieval, Rows
 from headwater.definitions.service import FeatureRef, FeatureService, each_reference, parse_ref
 from headwater.errors import DefinitionError, MissingExtraError, NotFoundError, near_miss
 from headwater.expressions.analyzed import AnalyzedProject
@@ -46,39 +46,70 @@ OnTaken = Callable[[int, float], None]
 
 
 class HistoricalJob:
-    """The rows of a spine with features as known at their times; computed once, when needed."""
+    """The rows of a spine with features as known at their times; computed when they are needed."""
 
     def __init__(
         self,
         engine: DuckDBEngine,
-        spine: Any,
+        rows: Rows,
         requests: Sequence[Request],
         options: Options,
         on_taken: OnTaken | None = None,
     ) -> None:
         self._engine = engine
-        self._spine = spine
-        self._requests = tuple(requests)
-        self._options = options
+        self._retrieval = Retrieval(engine, rows, tuple(requests), options)
         self._on_taken = on_taken
+        self._table: pa.Table | None = None
+        self._statements: tuple[str, ...] | None = None
+        self._rows, self._columns = 0, list[str]()
 
     @property
     def requests(self) -> tuple[Request, ...]:
         """What is asked for, resolved against the project."""
-        return self._requests
+        return self._retrieval.requests
 
-    @cached_property
-    def _computed(self) -> tuple[pa.Table, tuple[str, ...]]:
-        began = time.monotonic()
-        with self._engine.traced() as statements:
-            table = compute_historical(self._engine, self._spine, self._requests, self._options)
-        if self._on_taken is not None:
-            self._on_taken(table.num_rows, time.monotonic() - began)
-        return table, tuple(statements)
+    @property
+    def rows(self) -> int:
+        """How many rows there were when they were last computed."""
+        return self._rows
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of their columns then."""
+        return self._columns
 
     def to_arrow(self) -> pa.Table:
         """An Arrow table: the spine's columns, then the features, in the spine's order."""
-        return self._computed[0]
+        if self._table is None:
+            began = time.monotonic()
+            with self._engine.traced() as statements:
+                self._table = self._retrieval.whole()
+            self._statements = tuple(statements)
+            self._tell(self._table.num_rows, self._table.column_names, began)
+        return self._table
+
+    def to_batches(self) -> Iterator[pa.RecordBatch]:
+        """The same rows batch by batch, in memory that does not grow with their number.
+
+        What is not computed yet is computed piece by piece, each time this is called.
+        """
+        for table in self._tables():
+            yield from table.to_batches()
+
+    def _tables(self) -> Iterator[pa.Table]:
+        if self._table is not None:
+            yield self._table
+            return
+        began, rows = time.monotonic(), 0
+        for table in self._retrieval.pieces():
+            rows += table.num_rows
+            yield table
+        self._tell(rows, table.column_names, began)
+
+    def _tell(self, rows: int, columns: list[str], began: float) -> None:
+        self._rows, self._columns = rows, columns
+        if self._on_taken is not None:
+            self._on_taken(rows, time.monotonic() - began)
 
     def to_polars(self) -> Any:
         """A polars DataFrame. Raises MissingExtraError where polars is not installed."""
@@ -108,30 +139,45 @@ class HistoricalJob:
         return table.to_pandas(types_mapper=with_nulls.get)
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Write a Parquet file (zstd), the whole of it or nothing, and return its path."""
-        target, table = Path(path), self.to_arrow()
+        """Write a Parquet file (zstd), the whole of it or nothing, and return its path.
+
+        Rows that are not computed yet are computed and written piece by piece, as `to_batches`.
+        """
+        target = Path(path)
         if target.exists() and not target.is_file():  # a pipe, a device
-            pq.write_table(table, target, compression="zstd")
+            self._write(target)
             return target
         place = target.resolve()
         unfinished = place.with_name(f".{place.name}.{os.getpid()}-{threading.get_ident()}")
         try:
-            pq.write_table(table, unfinished, compression="zstd")
+            self._write(unfinished)
             unfinished.replace(place)
         finally:
             unfinished.unlink(missing_ok=True)
         return target
+
+    def _write(self, target: Path) -> None:
+        with self._engine.traced() as statements:
+            tables = self._tables()
+            first = next(tables)
+            with pq.ParquetWriter(target, first.schema, compression="zstd") as writer:
+                writer.write_table(first)
+                for table in tables:
+                    writer.write_table(table)
+        self._statements = self._statements or tuple(statements)
 
     def sql(self) -> str:
         """The SQL statements that read and evaluate; the kernels work between them.
 
         Computes the training set if that was not done yet.
         """
-        return ";\n\n".join(self._computed[1]) + ";\n"
+        if self._statements is None:
+            self.to_arrow()
+        return ";\n\n".join(self._statements or ()) + ";\n"
 
     def explain(self) -> str:
         """In words: what is read, as of when, and how; nothing is computed."""
-        return describe(self._requests, knowledge=self._options.knowledge)
+        return describe(self.requests, knowledge=self._retrieval.options.knowledge)
 
 
 def asked(store: FeatureStore, features: Features) -> Asked:

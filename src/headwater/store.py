@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headwater import computing
+from headwater import computing, retrieving
 from headwater.admission import check_project
 from headwater.compute.historical import Options
+from headwater.compute.pieces import GivenRows
 from headwater.config import Settings, for_model, load_settings
 from headwater.definitions.collection import Definitions, collect, implicit
 from headwater.definitions.instants import as_micros
@@ -357,7 +358,8 @@ class FeatureStore:
         options = Options(timestamp, knowledge, on_progress)
         wanted = asked(self, features)
         taken = training_recorder(self, wanted)
-        return HistoricalJob(self.engine, spine, wanted.requests, options, taken)
+        given = GivenRows(self.engine, spine)
+        return HistoricalJob(self.engine, given, wanted.requests, options, taken)
 
     def create_dataset(
         self,
@@ -409,7 +411,7 @@ class FeatureStore:
         requests, options = asked(self, features).requests, Options(timestamp, knowledge)
         return leakage_report(self.engine, spine, requests, options, label=label)
 
-    # --- single values, from the sources ----------------------------------------------------
+    get_features_at = retrieving.get_features_at
 
     compute_feature = computing.compute_feature
     compute_feature_set = computing.compute_feature_set

@@ -2,6 +2,8 @@
 
 import json
 
+import pyarrow.parquet as pq
+
 
 def test_what_is_served_is_what_is_computed_now(headwater, served):
     keys = ("--key", "user_id=u1", "--key", "user_id=u2")
@@ -30,3 +32,26 @@ def test_mistakes(headwater, served):
     assert headwater("compute", "orders_7d", "-k", "user_id").code == 2
     assert headwater("compute", "orders_7d", "-k", "user_id=u1", "--at", "noon").code == 2
     assert headwater("compute", "orders_7", "-k", "user_id=u1").code == 1
+
+
+def test_a_training_set_without_a_spine(headwater, served, tmp_path):
+    out = tmp_path / "all.parquet"
+    asked = ("training-set", "-s", "repurchase_model", "--out", out)
+    result = headwater(*asked, "--at", "2099-01-01", "--json")
+    assert result.code == 0
+    made = json.loads(result.out)
+    assert made["columns"][:2] == ["user_id", "event_timestamp"]
+    users = pq.read_table(out)["user_id"].to_pylist()
+    assert users == sorted(set(users))
+    assert made["rows"] == len(users) > 1
+    days = ("--start", "2099-01-01", "--end", "2099-01-04", "--every", "1d", "--force", "--json")
+    assert json.loads(headwater(*asked, *days).out)["rows"] == 3 * len(users)
+
+
+def test_mistakes_without_a_spine(headwater, served, tmp_path):
+    asked = ("training-set", "-f", "orders_7d", "--out", tmp_path / "all.parquet")
+    both = headwater(*asked, "--at", "2026-01-01", "--spine", "SELECT 1")
+    assert (both.code, "--spine, or --at, not both" in both.err) == (2, True)
+    assert headwater(*asked, "--at", "noon").code == 2
+    alone = headwater(*asked, "--start", "2026-01-01")
+    assert (alone.code, "both ends" in alone.err) == (1, True)

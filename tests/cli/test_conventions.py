@@ -114,7 +114,7 @@ GOES_ON = "stopped; run the same command again to go on\n"
         ),
         (
             ["training-set", "-f", "orders_7d", "--spine", "data/labels.csv", "--out", "s.parquet"],
-            "pyarrow.parquet.write_table",
+            "pyarrow.parquet.ParquetWriter.write_table",
             "stopped; nothing was written\n",
         ),
     ],

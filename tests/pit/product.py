@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from headwater.compute.engines.duckdb import DuckDBEngine
 from headwater.compute.historical import Options, Request, compute_historical
+from headwater.compute.pieces import Retrieval, Rows
 from headwater.definitions.collection import collect
 from headwater.definitions.entity import Entity
 from headwater.definitions.feature import Feature
@@ -68,6 +69,18 @@ def training_table(
             requests(scenario, project),
             Options(scenario.timestamp, scenario.knowledge, **options),
         )
+
+
+def without_spine(scenario: Scenario, rows: Rows, piece_rows: int) -> list[dict[str, Any]]:
+    """What is asked for, of all known keys, computed in pieces of some rows."""
+    with _folder() as folder:
+        for table in scenario.tables:
+            write(table, folder)
+        project = analyzed(scenario, folder)
+        options = Options(scenario.timestamp, scenario.knowledge)
+        asked = tuple(requests(scenario, project))
+        found = Retrieval(_engine(), rows, asked, options).pieces(piece_rows)
+        return [row for table in found for row in table.to_pylist()]
 
 
 def dtype_of(kind: pa.DataType) -> str | None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headwater.cli.arguments import AsJson, Commands, features_or_service
+from headwater.cli.arguments import AsJson, Commands, features_or_service, instant
 from headwater.cli.completion import service_names
 from headwater.cli.output import emit, emit_json, say, stoppable
 from headwater.cli.progress import progress
 from headwater.cli.session import session
+
+if TYPE_CHECKING:
+    from headwater.historical import HistoricalJob
 
 _OTHER_FORMATS = {
     ".csv",
@@ -51,8 +54,23 @@ def training_set(
         Path | None, typer.Option("--out", "-o", help="The Parquet file to write.")
     ] = None,
     timestamp: Annotated[
-        str, typer.Option("--timestamp", help="The spine's column with the time.")
+        str, typer.Option("--timestamp", help="The column with the time.")
     ] = "event_timestamp",
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="Without a spine: all known keys, then."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--start", metavar="TIME", help="Without a spine: over a range, from here."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", metavar="TIME", help="The range's end, not included.")
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option("--every", metavar="DURATION", help="How far the times of a range are apart."),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what would be read and how; write nothing.")
     ] = False,
@@ -62,35 +80,49 @@ def training_set(
     """Write a training set to a file.
 
     It has the spine's rows, in their order, and the features as they were known at each of them.
+    Without a spine, the rows are all known keys at --at, or over a range of times.
     """
     wanted = features_or_service(features or [], service)
     if explain:
-        said = session(context).store().get_historical_features("", wanted).explain()
-        if as_json:
-            emit_json({"explanation": said.splitlines()})
-        else:
-            emit(said)
+        _explain(session(context).store().get_historical_features("", wanted), as_json=as_json)
         return
-    rows, target = spine_of(spine), _target(out, force=force)
-    began = time.monotonic()
+    times = _times(spine, at=at, start=start, end=end, every=every)
+    rows, target = None if times else spine_of(spine), _target(out, force=force)
     store = session(context).store()
+    began = time.monotonic()
     with stoppable("nothing was written"), progress() as listener:
-        job = store.get_historical_features(rows, wanted, timestamp=timestamp, on_progress=listener)
+        options: dict[str, Any] = {"timestamp": timestamp, "on_progress": listener}
+        if rows is None:
+            job = store.get_features_at(wanted, **times, **options)
+        else:
+            job = store.get_historical_features(rows, wanted, **options)
         job.to_parquet(target)
-    table = job.to_arrow()
-    seconds = round(time.monotonic() - began, 3)
+    _report(job, target, round(time.monotonic() - began, 3), as_json=as_json)
+
+
+def _times(spine: str | None, **texts: str | None) -> dict[str, Any]:
+    """What a training set without a spine is asked by; nothing where there is a spine."""
+    given = {name: text for name, text in texts.items() if text is not None}
+    if given and spine is not None:
+        raise typer.BadParameter(f"give rows with --spine, or --{next(iter(given))}, not both")
+    return {n: text if n == "every" else instant(text, f"--{n}") for n, text in given.items()}
+
+
+def _explain(job: HistoricalJob, *, as_json: bool) -> None:
+    said = job.explain()
     if as_json:
-        emit_json(
-            {
-                "path": str(target),
-                "rows": table.num_rows,
-                "columns": table.column_names,
-                "seconds": seconds,
-            }
-        )
+        emit_json({"explanation": said.splitlines()})
+    else:
+        emit(said)
+
+
+def _report(job: HistoricalJob, target: Path, seconds: float, *, as_json: bool) -> None:
+    rows, columns = job.rows, job.columns
+    if as_json:
+        emit_json({"path": str(target), "rows": rows, "columns": columns, "seconds": seconds})
     else:
         emit(str(target))
-    say(f"{table.num_rows:,} rows, {table.num_columns} columns in {seconds:.1f} s")
+    say(f"{rows:,} rows, {len(columns)} columns in {seconds:.1f} s")
 
 
 def _target(out: Path | None, *, force: bool) -> Path:

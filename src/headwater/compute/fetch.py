@@ -86,11 +86,23 @@ def distinct_keys(
         found = engine.query(sql)
     except duckdb.Error as error:
         raise ComputeError(f"source '{scan.source.name}': {first_line(error)}") from None
+    return in_key_types(found, scan.source, join_keys)
+
+
+def in_key_types(found: pa.Table, source: Source, join_keys: Mapping[str, str]) -> pa.Table:
+    """A table of keys of a source in the types of `join_keys`; other columns stay as they are.
+
+    Raises SourceError for a key that its type can't hold.
+    """
+    fields = [
+        (field.name, to_arrow(join_keys[field.name]) if field.name in join_keys else field.type)
+        for field in found.schema
+    ]
     try:
-        return found.cast(pa.schema([(n, to_arrow(dtype)) for n, dtype in join_keys.items()]))
+        return found.cast(pa.schema(fields))
     except pa.ArrowInvalid as error:
         raise SourceError(
-            f"source '{scan.source.name}': a value does not fit its join key "
+            f"source '{source.name}': a value does not fit its join key "
             f"({', '.join(f'{n} {dtype}' for n, dtype in join_keys.items())}): {first_line(error)}"
         ) from None
 

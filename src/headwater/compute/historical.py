@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from headwater.compute.engines.duckdb import DuckDBEngine
 from headwater.compute.progress import OnProgress, Progress
-from headwater.compute.reading import PART_ROWS
+from headwater.compute.reading import PART_ROWS, Reader
 from headwater.compute.reads import OnRead, Read, Reads, SharingReader
 from headwater.compute.spine import Spine, read_spine
 from headwater.compute.values import Values, whole
@@ -99,15 +99,22 @@ class Historical:
             for request in requests
         }
 
-    def table(self, spine: Spine) -> pa.Table:
-        """The spine's rows, then a column a request. Raises SpineError."""
+    def reader(self, project: AnalyzedProject) -> Reader:
+        """What reads the features of one project that is asked for."""
+        return self._readers[id(project)]
+
+    def table(self, spine: Spine, piece: tuple[int, int] = (0, 1)) -> pa.Table:
+        """The spine's rows, then a column a request. Raises SpineError.
+
+        `piece` tells which one of how many pieces of all rows this is.
+        """
         check_outputs(spine, self.requests)
         table = spine.table
-        for request, values in zip(self.requests, self.values(spine), strict=True):
+        for request, values in zip(self.requests, self.values(spine, piece), strict=True):
             table = table.append_column(request.output, values.columns[request.feature])
         return table
 
-    def values(self, spine: Spine) -> list[Values]:
+    def values(self, spine: Spine, piece: tuple[int, int] = (0, 1)) -> list[Values]:
         """For each request the values of its view's features. Raises SpineError."""
         given = _given(spine, self.requests)
         readers = {
@@ -120,7 +127,7 @@ class Historical:
             keys = columns.of(view.join_keys, request.join_keys)
             read = reads.add(reader, view, [request.feature], keys, spine.times)
             wanted.append((read, request.feature))
-        reads.compute(min(SIDE_BY_SIDE, self._engine.threads), self._told(spine.rows))
+        reads.compute(min(SIDE_BY_SIDE, self._engine.threads), self._told(spine.rows, piece))
         return [read.of([name]) for read, name in wanted]
 
     def check_sources(self) -> None:
@@ -128,11 +135,14 @@ class Historical:
         for reader in self._readers.values():
             reader.check_sources()
 
-    def _told(self, rows: int) -> OnRead | None:
+    def _told(self, rows: int, piece: tuple[int, int]) -> OnRead | None:
         listener = self._options.on_progress
         if listener is None:
             return None
-        return lambda done, total: listener(Progress("training set", int(done * rows), done, total))
+        before, pieces = piece
+        return lambda done, reads: listener(
+            Progress("training set", int(done * rows), before * reads + done, pieces * reads)
+        )
 
 
 class _KeyColumns:
