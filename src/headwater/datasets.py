@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from headwater.compute.frames import to_pandas
 from headwater.compute.historical import Options, Request, compute_historical
 from headwater.compute.spine import read_spine
 from headwater.definitions.service import FeatureRef
@@ -85,7 +86,7 @@ class TrainingDataset:
             import pandas as pd  # noqa: F401
         except ImportError:
             raise MissingExtraError("to_pandas()", "pandas") from None
-        return self.to_arrow(part).to_pandas()
+        return to_pandas(self.to_arrow(part))
 
     def to_numpy(self, part: str = TRAIN) -> tuple[Any, Any]:
         """Features as a float64 array [rows, features], and the label, or None, as an array [rows].
@@ -273,7 +274,9 @@ def _differing(kept: pa.Array, again: pa.Array) -> int:
         null, null_too = _truth(kept.is_null()), _truth(again.is_null())
         same = ((one == other) | nan) & (null == null_too)
         return int(np.count_nonzero(~same))
-    return sum(a != b for a, b in zip(kept.to_pylist(), again.to_pylist(), strict=True))
+    # the text of a Python value is exact, and one for all NaN, however deep inside
+    pairs = zip(kept.to_pylist(), again.to_pylist(), strict=True)
+    return sum(repr(one) != repr(other) for one, other in pairs)
 
 
 def _truth(column: pa.Array) -> Any:

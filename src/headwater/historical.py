@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headwater.compute.describe import describe
+from headwater.compute.frames import to_pandas
 from headwater.compute.historical import Options, Request
 from headwater.compute.pieces import Retrieval, Rows
 from headwater.definitions.service import FeatureRef, FeatureService, each_reference, parse_ref
@@ -136,7 +137,7 @@ class HistoricalJob:
             for field in table.schema
             if field.type in nullable and table[field.name].null_count
         }
-        return table.to_pandas(types_mapper=with_nulls.get)
+        return to_pandas(table, with_nulls.get)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write a Parquet file (zstd), the whole of it or nothing, and return its path.

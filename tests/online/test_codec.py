@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headwater.definitions.types import to_arrow
 from headwater.errors import StoreError
 from headwater.online.codec import Layout, encode_delete, from_micros
 
@@ -50,6 +51,8 @@ def bits(value):
     """A value that compares bit for bit: NaN equals itself, 0.0 is not -0.0."""
     if isinstance(value, float):
         return struct.pack(">d", value)
+    if isinstance(value, dict):
+        return sorted((str(key), bits(part)) for key, part in value.items())
     return [bits(item) for item in value] if isinstance(value, list) else value
 
 
@@ -57,6 +60,44 @@ def round_trip(dtype, arrow, listed):
     layout = Layout([("x", dtype)])
     table = pa.table({"x": pa.array(listed, arrow)})
     return [layout.decode(row).values[0] for row in layout.encode_batch(table, 0)]
+
+
+NESTED = {
+    'struct[a: float64, "b c": list[int64]]': st.fixed_dictionaries(
+        {"a": st.none() | st.floats(), "b c": st.none() | st.lists(st.none() | VALUES["int64"])}
+    ),
+    "struct[t: timestamp, d: date]": st.fixed_dictionaries(
+        {"t": st.none() | instants, "d": st.none() | st.dates()}
+    ),
+    "map[string, float32]": st.dictionaries(st.text(max_size=4), st.none() | VALUES["float32"]),
+    "map[date, timestamp]": st.dictionaries(st.dates(), st.none() | instants),
+    "map[bool, bool]": st.dictionaries(st.booleans(), st.booleans()),
+    "map[int64, struct[d: list[date]]]": st.dictionaries(
+        VALUES["int64"],
+        st.none() | st.fixed_dictionaries({"d": st.lists(st.none() | st.dates(), max_size=2)}),
+    ),
+    "list[list[date]]": st.lists(st.none() | st.lists(st.none() | st.dates())),
+}
+
+
+@pytest.mark.parametrize("dtype", NESTED)
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_nested_values_come_back_bit_for_bit(dtype, data):
+    some = st.none() | NESTED[dtype]
+    listed = data.draw(st.lists(some, min_size=1, max_size=4))
+    layout = Layout([("x", dtype)])
+    table = pa.table({"x": pa.array([*listed, *listed], to_arrow(dtype))}).slice(len(listed))
+    found = [layout.decode(row).values[0] for row in layout.encode_batch(table, 0)]
+    assert [bits(value) for value in found] == [bits(value) for value in listed]
+
+
+def test_a_nested_time_that_no_datetime_holds():
+    layout = Layout([("x", "map[string, timestamp]")])
+    late = pa.array([[("a", 253_402_300_800_000_000)]], pa.map_(pa.string(), pa.int64()))
+    table = pa.table({"x": late.cast(to_arrow("map[string, timestamp]"))})
+    with pytest.raises(StoreError, match="x: a time lies outside the years 1 to 9999"):
+        layout.encode_batch(table, 0)
 
 
 @pytest.mark.parametrize("dtype", VALUES)
@@ -237,7 +278,7 @@ def test_decode_takes_a_memoryview():
     ("features", "said"),
     [
         ([("x", "int65")], r"x: 'int65' is not a type; did you mean 'int64'"),
-        ([("x", "list[list[int64]]")], "is not a type"),
+        ([("x", "list[list[int65]]")], "is not a type"),
         ([], "needs names"),
         ([("x", "int64"), ("x", "string")], "each of them once"),
     ],

@@ -95,7 +95,7 @@ def _plain(found: Explanation) -> dict[str, Any]:
     if found.rows is not None:
         made["source"] = found.source
         made["rows_of_value"], made["rows_known"] = found.rows.count, found.rows.known
-        made["rows"] = found.rows.rows.to_pylist()
+        made["rows"] = found.rows.rows.to_pylist(maps_as_pydicts="strict")
     made["inputs"] = [_plain(item) for item in found.inputs]
     return made | ({"sql": list(found.sql)} if found.sql else {})
 
@@ -129,7 +129,9 @@ def _rows(found: Explanation) -> Iterator[str]:
     if shown.num_rows and left:
         yield f"  ... {left:,} earlier ones"
     cells = [shown.column_names]
-    cells += [[cell(value) for value in row.values()] for row in shown.to_pylist()]
+    cells += [
+        [cell(value) for value in row.values()] for row in shown.to_pylist(maps_as_pydicts="strict")
+    ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells if shown.num_rows else []:
         yield (

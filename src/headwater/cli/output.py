@@ -61,10 +61,19 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, (list, tuple)):
-        return ", ".join(cell(item) for item in value)
+        return ", ".join(_inner(item) for item in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {cell(item)}" for key, item in value.items())
+        return ", ".join(f"{jsonable(key)}: {_inner(item)}" for key, item in value.items())
     return str(jsonable(value)).replace("\n", " ")
+
+
+def _inner(value: Any) -> str:
+    """What stands inside a list or an object: in brackets of its own, where it has parts."""
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping):
+        return f"{{{cell(value)}}}"
+    return f"[{cell(value)}]" if isinstance(value, (list, tuple)) else cell(value)
 
 
 def jsonable(value: Any) -> Any:
@@ -81,10 +90,14 @@ def jsonable(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
+        return {_name(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [jsonable(item) for item in value]
     return value
+
+
+def _name(key: Any) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(jsonable(key))
 
 
 def moment(microseconds: int | None) -> str | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from headwater.compute.kernels.rows import Column
 from headwater.compute.values import whole
+from headwater.errors import ComputeError
 
 Decode = Callable[[NDArray[Any], NDArray[np.bool_] | None], pa.Array]
 
@@ -27,11 +28,16 @@ class Encoded:
 
 
 def encode(column: pa.ChunkedArray) -> Encoded:
-    """Numbers and booleans as they are, times as integers, text as codes in its own order."""
+    """Numbers and booleans as they are, times as integers, text as codes in its own order.
+
+    Of a list, a struct or a map no kernel asks more than whether it is null, and where it stands.
+    """
     kind, kinds = column.type, pa.types
     valid = None if column.null_count == 0 else pc.is_valid(column).to_numpy()
     if kinds.is_fixed_size_list(kind):
         return Encoded(matrix(column), valid, lambda v, ok: masked(v, ok, kind.value_type))
+    if kinds.is_nested(kind):
+        return Encoded(np.zeros(len(column), dtype=np.int64), valid, _no_decode)
     if kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind):
         values = _filled(column, 0)
         return Encoded(values, valid, lambda v, ok: masked(v.astype(values.dtype), ok, kind))
@@ -44,6 +50,10 @@ def encode(column: pa.ChunkedArray) -> Encoded:
             lambda v, ok: masked(v.astype(as_int.to_pandas_dtype()), ok, as_int).cast(kind),
         )
     return _codes(column, valid)
+
+
+def _no_decode(_codes: NDArray[Any], _valid: NDArray[np.bool_] | None) -> pa.Array:
+    raise ComputeError("a list, a struct or a map is not made of codes")
 
 
 def _filled(column: pa.ChunkedArray, value: Any) -> NDArray[Any]:

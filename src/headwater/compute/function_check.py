@@ -145,4 +145,6 @@ def _same(one: pa.Array, other: pa.Array) -> bool:
     if pa.types.is_floating(one.type):
         nan = pa.scalar("NaN", pa.string())
         one, other = (pc.if_else(pc.is_nan(a), nan, pc.cast(a, pa.string())) for a in (one, other))
+    if pa.types.is_nested(one.type):
+        return repr(one.to_pylist()) == repr(other.to_pylist())
     return bool(one.equals(other))

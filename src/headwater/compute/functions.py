@@ -9,8 +9,11 @@ import pyarrow as pa
 
 from headwater.compute.engines.duckdb import DuckDBEngine
 from headwater.compute.foreign import call_apart
+from headwater.compute.frames import to_pandas
+from headwater.compute.maps import in_key_order
 from headwater.compute.values import conform, whole
 from headwater.definitions.functions import FunctionRef
+from headwater.definitions.types import is_nested, to_arrow
 from headwater.errors import ComputeError, MissingExtraError
 from headwater.expressions.analyzed import AnalyzedFeature
 
@@ -59,7 +62,7 @@ def values_of(
     function: Callable[[Any], Any], ref: FunctionRef, wanted: Labelled, table: pa.Table
 ) -> pa.Array:
     """What a function makes of the rows of a table, checked."""
-    value = _to_arrow(_guarded(wanted.name, ref, function, _frame(table, ref)), wanted.name)
+    value = _to_arrow(_guarded(wanted.name, ref, function, _frame(table, ref)), wanted)
     return _fitting(value, ref, wanted, table.num_rows)
 
 
@@ -73,7 +76,7 @@ def _fitting(value: pa.Array, ref: FunctionRef, wanted: Labelled, rows: int) -> 
             f"feature '{wanted.name}': function '{ref.path}' gave {len(value)} values for "
             f"{rows} rows"
         )
-    return conform(value, wanted.dtype, wanted.name)
+    return in_key_order(conform(value, wanted.dtype, wanted.name))
 
 
 def _guarded(name: str, ref: FunctionRef, function: Callable[[Any], Any], frame: Any) -> Any:
@@ -99,27 +102,31 @@ def _frame(table: pa.Table, ref: FunctionRef) -> Any:
         import pandas as pd  # noqa: F401
     except ImportError:
         raise MissingExtraError(f"function '{ref.path}'", "pandas") from None
-    return table.to_pandas()
+    return to_pandas(table)
 
 
-def _to_arrow(value: Any, name: str) -> pa.Array:
+def _to_arrow(value: Any, wanted: Labelled) -> pa.Array:
     try:
-        found = _column(value)
+        found = _column(value, wanted.dtype)
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
         raise ComputeError(
-            f"feature '{name}': its function must return one column, not a "
+            f"feature '{wanted.name}': its function must return one column, not a "
             f"{type(value).__name__}: {error}"
         ) from None
     plain = {pa.large_string(): pa.string(), pa.string_view(): pa.string()}
     return found.cast(plain[found.type]) if found.type in plain else found
 
 
-def _column(value: Any) -> pa.Array:
-    """One column out of what a function gave. Raises an error of Arrow, or TypeError."""
+def _column(value: Any, dtype: str) -> pa.Array:
+    """One column out of what a function gave. Raises an error of Arrow, or TypeError.
+
+    What is made of dicts tells no struct from a map: there the feature's type decides.
+    """
+    kind = to_arrow(dtype) if is_nested(dtype) else None
     if isinstance(value, (pa.Array, pa.ChunkedArray)):
         return whole(value)
     if len(getattr(value, "shape", (0,))) != 1:
         raise TypeError("it has rows and columns")
     if type(value).__module__.partition(".")[0] == "pandas":
-        return whole(pa.array(value, from_pandas=True))
-    return whole(value.to_arrow() if hasattr(value, "to_arrow") else pa.array(value))
+        return whole(pa.array(value, kind, from_pandas=True))
+    return whole(value.to_arrow() if hasattr(value, "to_arrow") else pa.array(value, kind))

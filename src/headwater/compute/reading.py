@@ -323,7 +323,7 @@ def closure(view: AnalyzedView, names: Iterable[str]) -> list[AnalyzedFeature]:
 
 
 def _defaulted(column: pa.Array, feature: AnalyzedFeature) -> pa.Array:
-    default = feature.feature.default
+    default = feature.default
     if default is None or column.null_count == 0:
         return column
     return pc.fill_null(column, pa.scalar(default, column.type))

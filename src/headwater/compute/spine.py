@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import DuckDBEngine, first_line
+from headwater.compute.maps import in_key_order
 from headwater.compute.values import whole
 from headwater.definitions.ticks import DAY
-from headwater.definitions.types import INTEGERS, NUMBERS, from_arrow, to_arrow
-from headwater.errors import SpineError, near_miss
+from headwater.definitions.types import INTEGERS, NUMBERS, from_arrow, is_nested, to_arrow
+from headwater.errors import ComputeError, SpineError, near_miss
+from headwater.expressions.casts import can_cast
 
 _BEFORE = r"(--[^\n]*\n|/\*.*?\*/|[\s(])*"
 _QUERY = re.compile(_BEFORE + r"(select|with|from|values|table)\b(?!\.)", re.IGNORECASE | re.DOTALL)
@@ -82,7 +84,8 @@ class Spine:
         found = from_arrow(values.type)
         if pa.types.is_null(values.type):
             return pa.nulls(self.rows, to_arrow(dtype))
-        if found != dtype and not (found in NUMBERS and dtype in NUMBERS):
+        wider = found is not None and is_nested(found) and can_cast(found, dtype)
+        if found != dtype and not wider and not (found in NUMBERS and dtype in NUMBERS):
             raise SpineError(
                 f"spine: column '{name}' is {values.type}; feature '{feature}' takes a {dtype}; "
                 "cast the column"
@@ -95,7 +98,10 @@ class Spine:
             ) from None
         if dtype == "float32" and pc.sum(pc.is_inf(fitting)) != pc.sum(pc.is_inf(values)):
             raise SpineError(f"spine: column '{name}' holds numbers too great for float32")
-        return fitting
+        try:
+            return in_key_order(fitting)
+        except ComputeError as error:
+            raise SpineError(f"spine: column '{name}': {error}") from None
 
     def _integral(self, values: pa.ChunkedArray, column: str, dtype: str) -> pa.Array:
         """Pandas turns an integer column with nulls into floats: take it back where it is exact."""
@@ -180,6 +186,8 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
         return pa.list_(_plain_type(kind.value_type))
     if kinds.is_struct(kind):
         return pa.struct([(field.name, _plain_type(field.type)) for field in kind])
+    if kinds.is_map(kind):
+        return pa.map_(_plain_type(kind.key_type), _plain_type(kind.item_type))
     return kind
 
 

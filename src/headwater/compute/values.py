@@ -158,9 +158,22 @@ def _named(trees: Mapping[str, Node]) -> str:
 
 def without_zone(column: pa.Array | pa.ChunkedArray) -> Any:
     """Expressions see timestamps without a zone, all of them UTC."""
-    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
-        return pc.cast(column, pa.timestamp("us"))
-    return column
+    plain = _without_zone(column.type)
+    return column if plain == column.type else pc.cast(column, plain)
+
+
+def _without_zone(kind: pa.DataType) -> pa.DataType:
+    """The type in which no timestamp, however deep inside, has a zone."""
+    kinds = pa.types
+    if kinds.is_timestamp(kind):
+        return kind if kind.tz is None else pa.timestamp("us")
+    if kinds.is_list(kind):
+        return pa.list_(_without_zone(kind.value_type))
+    if kinds.is_struct(kind):
+        return pa.struct([(field.name, _without_zone(field.type)) for field in kind])
+    if kinds.is_map(kind):
+        return pa.map_(kind.key_type, _without_zone(kind.item_type))
+    return kind
 
 
 def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:

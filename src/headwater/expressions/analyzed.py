@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
+from headwater.definitions.defaults import held_default
 from headwater.definitions.entity import Entity
 from headwater.definitions.feature import Feature
 from headwater.definitions.service import FeatureService
@@ -54,6 +55,11 @@ class AnalyzedFeature:
     @property
     def name(self) -> str:
         return self.feature.name
+
+    @property
+    def default(self) -> Any:
+        """What stands for a value that is not PRESENT, in the form of the feature's type."""
+        return held_default(self.feature.default, self.dtype)
 
     @property
     def reads_features(self) -> bool:

@@ -22,6 +22,8 @@ def _digest(content: Any) -> str:
 
 
 def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        return [type(value).__name__, json.dumps(value, sort_keys=True)]
     return [type(value).__name__, repr(value)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from headwater.definitions.defaults import typed
 from headwater.definitions.feature import Feature
 from headwater.definitions.source import Source
 from headwater.definitions.types import (
@@ -215,7 +216,7 @@ def _on_read(
     if uses(tree, "as_of") and draft.view.ticks is None:
         return True
     run = compile_row(tree, (*(feature.name for feature in inputs), "as_of()"))
-    defaults = [feature.feature.default for feature in inputs]
+    defaults = [feature.default for feature in inputs]
     return any(_has_value(run, [*defaults, at]) for at in _INSTANTS)
 
 
@@ -306,6 +307,9 @@ def _check_default(draft: Draft, feature: Feature, dtype: str) -> None:
     value = feature.default
     if value is None:
         return
+    if is_nested(dtype):
+        _check_parts(draft, feature, dtype)
+        return
     python: dict[str, type | tuple[type, ...]] = {
         **dict.fromkeys(INTEGERS, int),
         **dict.fromkeys(FLOATS, (int, float)),
@@ -319,3 +323,13 @@ def _check_default(draft: Draft, feature: Feature, dtype: str) -> None:
             f"{draft.where(feature.name, 'default')}: {value!r} does not fit the type {dtype}"
             + ("" if expected is not None else "; only bool, numbers and strings have defaults")
         )
+
+
+def _check_parts(draft: Draft, feature: Feature, dtype: str) -> None:
+    try:
+        typed(feature.default, dtype)
+    except (ValueError, KeyError) as error:
+        raise DefinitionError(
+            f"{draft.where(feature.name, 'default')}: {feature.default!r} does not fit the type "
+            f"{dtype}: {error}"
+        ) from None

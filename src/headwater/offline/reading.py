@@ -97,5 +97,11 @@ def _chosen(
 
 
 def _plain(arrow: pa.DataType) -> str:
-    """The type without the name of a list's elements, which Delta and Arrow call otherwise."""
-    return f"list[{arrow.value_type}]" if pa.types.is_list(arrow) else str(arrow)
+    """The type without the names of elements and entries, which Delta and Arrow call otherwise."""
+    if pa.types.is_list(arrow):
+        return f"list[{_plain(arrow.value_type)}]"
+    if pa.types.is_struct(arrow):
+        return f"struct[{', '.join(f'{field.name}: {_plain(field.type)}' for field in arrow)}]"
+    if pa.types.is_map(arrow):
+        return f"map[{_plain(arrow.key_type)}, {_plain(arrow.item_type)}]"
+    return str(arrow)

@@ -18,10 +18,21 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Literal, cast
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 import msgspec
 
+from headwater.definitions.types import (
+    element,
+    fields,
+    holds,
+    is_list,
+    is_map,
+    is_struct,
+    key_and_value,
+    parse_dtype,
+)
 from headwater.errors import StoreError, near_miss
 from headwater.online.keys import encode_key, encode_keys
 from headwater.online.order import TOMBSTONE, header, is_tombstone
@@ -38,20 +49,15 @@ _encode = msgspec.msgpack.Encoder().encode
 
 _FORMAT = "headwater row 1"
 _MARKS: dict[Kind, str] = {"value": "v", "state": "s"}
-_SCALARS = ("bool", "int32", "int64", "float32", "float64", "string", "bytes", "timestamp", "date")
-_DTYPES = frozenset((*_SCALARS, *(f"list[{scalar}]" for scalar in _SCALARS)))
-_DECODED: dict[str, Any] = {
-    "date": dt.date | None,
-    "list[date]": list[dt.date | None] | None,
-}
-"""Types that MessagePack carries as text; all others decode to themselves."""
+_KEYS: dict[str, Any] = {"string": str, "int64": int, "bool": bool, "date": dt.date}
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class Row(msgspec.Struct, array_like=True, gc=False):
     """One decoded row: its times (aware, UTC) and its values in the layout's order.
 
-    Values are bool, int, float, str, bytes, datetime (UTC), date, lists of these, or None.
+    Values are bool, int, float, str, bytes, datetime (UTC), date, lists of these, dicts (a struct
+    by the names of its fields, a map in the order of its keys), or None.
     """
 
     event_time: dt.datetime
@@ -84,8 +90,7 @@ class Layout:
         if not self.names or len(set(self.names)) < len(self.names):
             raise StoreError(f"a layout needs names, each of them once; got {self.names}")
         for name, dtype in self.features:
-            if dtype not in _DTYPES:
-                raise StoreError(f"{name}: '{dtype}' is not a type{near_miss(dtype, _DTYPES)}")
+            _check_type(name, dtype)
         self.id = _layout_id(self.features)
         self.other_layout = 0
         self._mark = _MARKS[kind] + self.id
@@ -180,6 +185,15 @@ def encode_delete(event_time: int, cut: int, known_at: int | None = None) -> byt
     return _encode((TOMBSTONE, *times, (), from_micros(cut), None))
 
 
+def _check_type(name: str, dtype: str) -> None:
+    try:
+        known = parse_dtype(dtype)
+    except ValueError as error:
+        raise StoreError(f"{name}: {error}") from None
+    if known != dtype:
+        raise StoreError(f"{name}: '{dtype}' is not a type; did you mean '{known}'?")
+
+
 def _layout_id(features: tuple[tuple[str, str], ...]) -> str:
     told = json.dumps([_FORMAT, features], ensure_ascii=False, separators=(",", ":"))
     digest = hashlib.blake2b(told.encode(), digest_size=6).digest()
@@ -188,10 +202,26 @@ def _layout_id(features: tuple[tuple[str, str], ...]) -> str:
 
 def _row_type(mark: str, features: tuple[tuple[str, str], ...]) -> type[Row]:
     """A Row whose tag is the mark: msgspec itself refuses rows of another mark, at no cost."""
-    types = [_DECODED.get(dtype, Any) for _, dtype in features]
+    types = [_decoded(dtype) for _, dtype in features]
     fields = [("values", tuple[tuple(types)])] if any(t is not Any for t in types) else []  # type: ignore[misc]
     made = msgspec.defstruct("Row", fields, bases=(Row,), array_like=True, tag=mark, gc=False)
     return cast("type[Row]", made)
+
+
+def _decoded(dtype: str) -> Any:
+    """What msgspec has to know of a type: MessagePack carries dates as text, all else as itself."""
+    if not holds(dtype, "date"):
+        return Any
+    made: Any = dt.date
+    if is_list(dtype):
+        made = GenericAlias(list, (_decoded(element(dtype)),))
+    elif is_map(dtype):
+        key, value = key_and_value(dtype)
+        made = GenericAlias(dict, (_KEYS[key], _decoded(value)))
+    elif is_struct(dtype):
+        parts = {name: _decoded(inner) for name, inner in fields(dtype)}
+        made = TypedDict("Fields", parts)  # type: ignore[misc, no-redef]
+    return made | None
 
 
 def _times(times: pa.Array | int, count: int, name: str) -> list[Any]:

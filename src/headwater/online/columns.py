@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -9,22 +10,21 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from headwater.definitions.types import (
+    element,
+    fields,
+    holds,
+    is_map,
+    is_nested,
+    is_struct,
+    key_and_value,
+    to_arrow,
+)
 from headwater.errors import StoreError
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 Numbers: TypeAlias = "np.ndarray[Any, Any]"
 
-_ARROW: dict[str, pa.DataType] = {
-    "bool": pa.bool_(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "float32": pa.float32(),
-    "float64": pa.float64(),
-    "string": pa.string(),
-    "bytes": pa.binary(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "date": pa.date32(),
-}
 _PLAIN = (
     pa.types.is_boolean,
     pa.types.is_integer,
@@ -41,13 +41,6 @@ _FIRST_DAY = _FIRST_SECOND // 86_400
 _LAST_DAY = _LAST_SECOND // 86_400
 
 
-def to_arrow(dtype: str) -> pa.DataType:
-    """The Arrow type of the values of `dtype`."""
-    if dtype.startswith("list["):
-        return pa.list_(_ARROW[dtype[5:-1]])
-    return _ARROW[dtype]
-
-
 def column(values: Column, dtype: str, name: str) -> list[Any]:
     """The values of one column, ready to encode; null is None.
 
@@ -61,9 +54,7 @@ def column(values: Column, dtype: str, name: str) -> list[Any]:
             array = array.cast(target)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise StoreError(f"{name}: {array.type} can't be stored as {dtype}: {error}") from error
-    if pa.types.is_list(target) and dtype in ("list[timestamp]", "list[date]"):
-        return _lists(array, dtype[5:-1], name)
-    return _flat(array, dtype, name)
+    return _listed(array, dtype, name)
 
 
 def plain_column(values: Column, what: str, *, floats: bool = False) -> list[Any]:
@@ -151,8 +142,31 @@ def _with_nulls(listed: list[Any], array: pa.Array) -> list[Any]:
     return listed
 
 
-def _lists(array: pa.Array, dtype: str, name: str) -> list[Any]:
-    """Lists of times: all elements at once, then cut at the offsets."""
-    flat = _flat(array.values, dtype, name)
-    ends = array.offsets.to_pylist()
-    return _with_nulls([flat[a:b] for a, b in pairwise(ends)], array)
+def _listed(array: pa.Array, dtype: str, name: str) -> list[Any]:
+    """The values of an array of exactly this type: nested times all at once, then cut apart."""
+    if not is_nested(dtype):
+        return _flat(array, dtype, name)
+    if not (holds(dtype, "timestamp") or holds(dtype, "date")):
+        listed: list[Any] = array.to_pylist(maps_as_pydicts="strict")
+        return listed
+    if is_struct(dtype):
+        return _structs(array, dtype, name)
+    if is_map(dtype):
+        key, value = key_and_value(dtype)
+        keys, items = _listed(array.keys, key, name), _listed(array.items, value, name)
+        flat: list[Any] = list(zip(keys, items, strict=True))
+        return _with_nulls([dict(flat[a:b]) for a, b in _spans(array)], array)
+    flat = _listed(array.values, element(dtype), name)
+    return _with_nulls([flat[a:b] for a, b in _spans(array)], array)
+
+
+def _spans(array: pa.ListArray | pa.MapArray) -> Iterator[tuple[int, int]]:
+    return pairwise(array.offsets.to_pylist())
+
+
+def _structs(array: pa.StructArray, dtype: str, name: str) -> list[Any]:
+    names = [part for part, _ in fields(dtype)]
+    parts = zip(array.flatten(), fields(dtype), strict=True)
+    columns = [_listed(column, inner, name) for column, (_, inner) in parts]
+    rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+    return _with_nulls(list(rows), array)

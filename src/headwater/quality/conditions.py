@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from headwater.definitions.feature import Feature
 from headwater.definitions.rules import BUILT_RULES, ValidationRule
-from headwater.definitions.types import FLOATS, NUMBERS, is_list
+from headwater.definitions.types import FLOATS, NUMBERS, is_nested
 from headwater.errors import DefinitionError, NotSupportedError, near_miss
 
 _ENUM_TYPES = ("bool", *NUMBERS, "string")
@@ -33,8 +33,9 @@ def check_rules(feature: Feature, dtype: str) -> None:
             raise NotSupportedError(
                 f"{where} can't be checked yet{hint} (kinds: {', '.join(BUILT_RULES)})"
             )
-        if is_list(dtype) and rule.rule_type != "not_null":
-            raise DefinitionError(f"{where} does not fit {dtype}; a list takes only 'not_null'")
+        if is_nested(dtype) and rule.rule_type != "not_null":
+            kind = dtype.partition("[")[0]
+            raise DefinitionError(f"{where} does not fit {dtype}; a {kind} takes only 'not_null'")
         problem = _PROBLEMS[rule.rule_type](rule.parameters, dtype)
         if problem is not None:
             raise DefinitionError(f"{where} {problem}")

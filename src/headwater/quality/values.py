@@ -13,7 +13,17 @@ import pyarrow as pa
 
 from headwater.definitions.feature import Feature
 from headwater.definitions.rules import ValidationRule
-from headwater.definitions.types import FLOATS, NUMBERS, element, is_list, to_arrow
+from headwater.definitions.types import (
+    FLOATS,
+    NUMBERS,
+    element,
+    fields,
+    is_list,
+    is_map,
+    is_struct,
+    key_and_value,
+    to_arrow,
+)
 from headwater.errors import HeadwaterError
 from headwater.quality.conditions import check_rules, failures
 
@@ -97,6 +107,11 @@ def _read(dtype: str, value: Any) -> Any:
         return None
     if is_list(dtype) and isinstance(value, list):
         return [_read(element(dtype), item) for item in value]
+    if is_struct(dtype) and isinstance(value, dict) and set(value) == set(dict(fields(dtype))):
+        return {name: _read(inner, value[name]) for name, inner in fields(dtype)}
+    if is_map(dtype) and isinstance(value, dict):
+        key, inner = key_and_value(dtype)
+        return {_key(key, name): _read(inner, part) for name, part in value.items()}
     if isinstance(value, bool):
         if dtype == "bool":
             return value
@@ -105,6 +120,15 @@ def _read(dtype: str, value: Any) -> Any:
     elif isinstance(value, str) and dtype in _READERS:
         return _READERS[dtype](value)
     raise ValueError(value)
+
+
+def _key(dtype: str, name: str) -> Any:
+    """The key of a map, which JSON has as a text."""
+    if dtype == "int64":
+        return _number(dtype, int(name))
+    if dtype == "bool" and name in ("true", "false"):
+        return name == "true"
+    return _read(dtype, name)
 
 
 def _number(dtype: str, value: Any) -> Any:

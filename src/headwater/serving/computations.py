@@ -65,11 +65,15 @@ def _function(label: str, made: Derived) -> Run:
             found = call_function(ref, Labelled(label, made.dtype), arrays, count)
         except DefinitionError as error:
             raise ComputeError(str(error)) from error
-        values = [_plain(value) for value in found.to_pylist()]
+        values = [_plain(value) for value in found.to_pylist(maps_as_pydicts="strict")]
         return [None if place in nulls else value for place, value in enumerate(values)]
 
     return run
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
     return value.astimezone(dt.UTC) if isinstance(value, dt.datetime) else value

@@ -88,7 +88,7 @@ class Empties:
         value, feature = self._values[name], self._known[name]
         if value is not None:
             return value
-        return revived(stored_value(feature.feature.default), feature.dtype)
+        return revived(stored_value(feature.default), feature.dtype)
 
     def _tree(self, name: str) -> Node | None:
         """The expression over no rows; None where it needs one."""
@@ -125,7 +125,7 @@ class Empties:
             if ticks is None
             else Clock(ticks.period, ticks.at, ticks.timezone, view.data_delay),
             windowed=feature.kind == "windowed",
-            default=stored_value(feature.feature.default),
+            default=stored_value(feature.default),
         )
 
 

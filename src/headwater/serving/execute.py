@@ -8,6 +8,7 @@ Nulls are looked for last, by `settled`: an encoder sees them in its text, where
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
@@ -287,7 +288,7 @@ def _defaulted(values: Sequence[Any], statuses: Statuses, times: Times, default:
 
 
 def _copied(default: Any) -> Any:
-    return default.copy() if isinstance(default, list) else default
+    return copy.deepcopy(default) if isinstance(default, list | dict) else default
 
 
 def _derived(  # noqa: PLR0917 (on the hot path)

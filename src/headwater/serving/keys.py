@@ -13,7 +13,14 @@ from typing import Any
 
 import msgspec
 
-from headwater.definitions.types import element, is_list
+from headwater.definitions.types import (
+    element,
+    fields,
+    is_list,
+    is_map,
+    is_struct,
+    key_and_value,
+)
 from headwater.errors import RequestError
 from headwater.online.keys import encode_key
 from headwater.serving.plan import KeyColumns
@@ -22,6 +29,10 @@ NO_PARTS = encode_key(())
 """The key of a view without entity."""
 
 _encode = msgspec.msgpack.Encoder().encode
+_READ_KEYS: dict[str, Callable[[str], Any]] = {
+    "int64": int,
+    "bool": lambda name: {"true": True, "false": False}[name],
+}
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _NO_INTEGER = (1, 0)
 _EXACT: dict[str, set[type]] = {
@@ -128,7 +139,7 @@ def check_column(name: str, dtype: str, values: Sequence[Any]) -> Sequence[Any]:
     """
     if _is_exact(dtype, values):
         return values
-    convert = _to_list if is_list(dtype) else _CONVERT[dtype]
+    convert = _converter(dtype)
     return [_convert(name, dtype, row, value, convert) for row, value in enumerate(values)]
 
 
@@ -155,7 +166,21 @@ def _convert(
 
 
 def _wanted(dtype: str) -> str:
-    return f"a list, each item {_WANTED[element(dtype)]}" if is_list(dtype) else _WANTED[dtype]
+    if is_list(dtype):
+        return f"a list, each item {_wanted(element(dtype))}"
+    if is_struct(dtype):
+        return f"an object with the fields {', '.join(name for name, _ in fields(dtype))}"
+    if is_map(dtype):
+        return f"an object, each value {_wanted(key_and_value(dtype)[1])}"
+    return _WANTED[dtype]
+
+
+def _converter(dtype: str) -> Callable[[Any, str], Any]:
+    if is_list(dtype):
+        return _to_list
+    if is_struct(dtype):
+        return _to_struct
+    return _to_map if is_map(dtype) else _CONVERT[dtype]
 
 
 def _shown(value: Any) -> str:
@@ -198,9 +223,36 @@ def _to_list(value: Any, dtype: str) -> list[Any]:
     given = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(given, list | tuple):
         raise TypeError
-    inner = element(dtype)
-    convert = _CONVERT[inner]
-    return [None if item is None else convert(item, inner) for item in given]
+    return [_part(item, element(dtype)) for item in given]
+
+
+def _part(value: Any, dtype: str) -> Any:
+    return None if value is None else _converter(dtype)(value, dtype)
+
+
+def _to_struct(value: Any, dtype: str) -> dict[str, Any]:
+    types = dict(fields(dtype))
+    if not isinstance(value, Mapping):
+        raise TypeError
+    if value.keys() != types.keys():
+        raise ValueError
+    return {name: _part(value[name], inner) for name, inner in types.items()}
+
+
+def _to_map(value: Any, dtype: str) -> dict[Any, Any]:
+    """A mapping, or the pairs as which Arrow gives a map; JSON has all keys as texts."""
+    key, inner = key_and_value(dtype)
+    pairs = value.items() if isinstance(value, Mapping) else list(value)
+    found = {_to_key(name, key): _part(part, inner) for name, part in pairs}
+    if len(found) < len(pairs):
+        raise ValueError
+    return {name: found[name] for name in sorted(found)}
+
+
+def _to_key(name: Any, dtype: str) -> Any:
+    if isinstance(name, str) and dtype in _READ_KEYS:
+        name = _READ_KEYS[dtype](name)
+    return _CONVERT[dtype](name, dtype)
 
 
 def _to_text(value: Any, _: str) -> str:

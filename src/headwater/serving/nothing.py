@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from headwater.definitions.ticks import Ticks
+from headwater.definitions.types import element, fields, is_struct, key_and_value
 from headwater.errors import ComputeError
 from headwater.expressions.closures import compile_row
 from headwater.online.codec import from_micros
@@ -51,14 +52,25 @@ def sayer(nothing: Nothing) -> Callable[[int], Said]:
 
 
 def revived(value: Any, dtype: str) -> Any:
-    """A value of the catalogue as the row codec gives it: times as datetime and date."""
+    """A value of the catalogue as the row codec gives it: times as datetime and date, a map under
+    keys of its type.
+    """
     if isinstance(value, list):
-        return [revived(item, dtype[5:-1]) for item in value]
+        return [revived(item, element(dtype)) for item in value]
+    if isinstance(value, dict):
+        return _revived_parts(value, dtype)
     if dtype == "date" and isinstance(value, int):
         return dt.date(1970, 1, 1) + dt.timedelta(days=value)
     if dtype == "timestamp" and isinstance(value, int):
         return from_micros(value)
     return value
+
+
+def _revived_parts(value: dict[Any, Any], dtype: str) -> dict[Any, Any]:
+    if is_struct(dtype):
+        return {name: revived(value[name], inner) for name, inner in fields(dtype)}
+    key, inner = key_and_value(dtype)
+    return {revived(name, key): revived(part, inner) for name, part in value.items()}
 
 
 def stored_value(value: Any) -> Any:
@@ -68,4 +80,8 @@ def stored_value(value: Any) -> Any:
         return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     if isinstance(value, dt.date):
         return (value - dt.date(1970, 1, 1)).days
+    if isinstance(value, list):
+        return [stored_value(item) for item in value]
+    if isinstance(value, dict):
+        return {stored_value(key): stored_value(part) for key, part in value.items()}
     return value

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from headwater.definitions.defaults import held_default
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
 from headwater.registry.bound import bound
 from headwater.registry.head import FeatureEntry, Head, VersionEntry
@@ -105,7 +106,7 @@ class _Builder:
         home = self._view(entry.revision)
         feature = home.feature(entry.column)
         version = self._contents.versions[entry.object]
-        default = stored_value(version.definition.get("default"))
+        default = stored_value(held_default(version.definition.get("default"), feature.dtype))
         if feature.reads_features and (feature.on_read or not home.stored):
             function = feature.feature.function
             inputs = tuple(self._input(name, entry.revision) for name in feature.inputs)

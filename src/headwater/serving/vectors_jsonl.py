@@ -11,8 +11,8 @@ from typing import BinaryIO
 import msgspec
 
 from headwater.errors import ConfigError
+from headwater.serving.json_values import json_values
 from headwater.serving.vectors import Vector
-from headwater.serving.wire import json_values
 
 _encode = msgspec.json.Encoder().encode
 

@@ -6,21 +6,19 @@ metadata of a compiled request. Most of the time that an answer takes is spent h
 
 from __future__ import annotations
 
-import datetime as dt
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from headwater.definitions.types import is_nested
 from headwater.serving.execute import Times, settled_cell
+from headwater.serving.json_values import Convert, converter, json_values
 from headwater.serving.plan import Plan
 from headwater.serving.response import OnlineResponse
 from headwater.serving.statuses import NULL_VALUE, PRESENT
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
 _NEVER = b'"1970-01-01T00:00:00Z"'
 _KEPT_ROWS = 1000
 """Fragments for up to so many rows are kept."""
@@ -30,8 +28,6 @@ _KEPT_BYTES = 64 * 1024
 _FEW_ROWS = 4
 _CONVERTERS = "converters"
 _NEXT = b',{"values":'
-
-_Convert = Callable[[Sequence[Any]], Sequence[Any]]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -43,9 +39,10 @@ def render(response: OnlineResponse, *, versions: bool = False) -> list[bytes]:
     """
     count = response.count
     parts = [b'{"results":[{"values":']
-    for values in response.entities.values():
+    for name, values in response.entities.items():
         statuses = list(map(_key_status, values)) if None in values else None
-        parts += (_encode(values), _tail(statuses, _never(count), count), _NEXT)
+        text = _encode(_echoed(values, response.plan.columns.get(name, "")))
+        parts += (text, _tail(statuses, _never(count), count), _NEXT)
     alike = _alike(response) if count <= _FEW_ROWS else None
     if alike is None:
         _add_columns(parts, response)
@@ -54,6 +51,11 @@ def render(response: OnlineResponse, *, versions: bool = False) -> list[bytes]:
     parts[-1] = parts[-1].removesuffix(_NEXT) + b'],"metadata":'
     parts += (_metadata(response, versions=versions), b"}")
     return parts
+
+
+def _echoed(values: Sequence[Any], dtype: str) -> Sequence[Any]:
+    """A column of the request in the form of JSON: only keys of maps may have none as they are."""
+    return json_values(values, dtype) if is_nested(dtype) else values
 
 
 def _alike(response: OnlineResponse) -> bytes | None:
@@ -94,19 +96,13 @@ def _add_columns(parts: list[bytes], response: OnlineResponse) -> None:
         parts += (text, rest)
 
 
-def _converters(plan: Plan) -> list[_Convert | None]:
+def _converters(plan: Plan) -> list[Convert | None]:
     """What each output's values have to go through before they are encoded."""
-    found: list[_Convert | None] | None = plan.memo.get(_CONVERTERS)
+    found: list[Convert | None] | None = plan.memo.get(_CONVERTERS)
     if found is None:
-        found = [_CONVERT.get(output.dtype) for output in plan.outputs]
+        found = [converter(output.dtype) for output in plan.outputs]
         plan.memo[_CONVERTERS] = found
     return found
-
-
-def json_values(values: Sequence[Any], dtype: str) -> Sequence[Any]:
-    """The values of a feature in the form in which they are encoded as JSON."""
-    convert = _WITH_NAN.get(dtype) or _CONVERT.get(dtype)
-    return values if convert is None else convert(values)
 
 
 def _metadata(response: OnlineResponse, *, versions: bool) -> bytes:
@@ -156,50 +152,3 @@ def _timestamps(times: Times) -> bytes:
     """RFC 3339 in UTC with 0 or 6 digits of a second; the epoch where there is no time."""
     text = _encode(times)
     return text.replace(b"null", _NEVER) if b"n" in text else text
-
-
-def _floats(values: Sequence[float | None]) -> Sequence[Any]:
-    """JSON has no NaN and no infinities: they are sent as Feast sends them, as text."""
-    try:
-        if math.isfinite(sum(values)):  # type: ignore[arg-type]
-            return values
-    except TypeError:
-        pass  # a null among the values
-    return [_float(value) for value in values]
-
-
-def _float(value: float | None) -> float | str | None:
-    if value is None or math.isfinite(value):
-        return value
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
-
-
-def _seconds(value: dt.datetime | None) -> float | None:
-    """Seconds since the epoch: an integer where they are whole, as Feast's UnixTimestamp."""
-    if value is None:
-        return None
-    micros = (value - _EPOCH) // _MICROSECOND
-    return micros // 1_000_000 if micros % 1_000_000 == 0 else micros / 1_000_000
-
-
-def _each(convert: Callable[[Any], Any]) -> _Convert:
-    return lambda values: [convert(value) for value in values]
-
-
-def _lists(convert: _Convert) -> _Convert:
-    return lambda values: [None if value is None else convert(value) for value in values]
-
-
-_CONVERT: dict[str, _Convert] = {
-    "timestamp": _each(_seconds),
-    "list[timestamp]": _lists(_each(_seconds)),
-}
-_WITH_NAN: dict[str, _Convert] = {
-    "float32": _floats,
-    "float64": _floats,
-    "list[float32]": _lists(_floats),
-    "list[float64]": _lists(_floats),
-}
-"""Types whose values JSON, or Feast, writes otherwise than msgspec: all others go as they are."""

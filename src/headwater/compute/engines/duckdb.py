@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from headwater.compute.engines.canonical import canonical_column
 from headwater.compute.engines.children import QUERIES, Children, Limits
 from headwater.compute.engines.plain import ROW_BITS, PlainFiles
 from headwater.compute.engines.vectors import (
     add_functions,
-    read_vector,
     remove_functions,
     vector_columns,
 )
 from headwater.definitions.source import Source
-from headwater.definitions.types import from_arrow, is_vector
+from headwater.definitions.types import from_arrow
 from headwater.errors import SourceError, near_miss
 from headwater.expressions.printing import duckdb_type, quote, quote_text
 
@@ -239,7 +239,7 @@ class DuckDBEngine:
             dtype = declared.get(column.name) or from_arrow(column.type)
             if dtype is not None:
                 columns[column.name] = dtype
-                selects[column.name] = _canonical(column, dtype)
+                selects[column.name] = canonical_column(column, dtype)
         return Scan(source, files, columns, selects, stamps, partitions)
 
     def check_unchanged(self, scan: Scan) -> None:
@@ -396,34 +396,6 @@ def _check_names(source: Source, schema: pa.Schema) -> None:
             f"source '{source.name}': column '{taken}': the engine numbers rows under this name; "
             f'rename it, as in query="SELECT * RENAME ({quote(taken)} AS other_name) FROM ..."'
         )
-
-
-def _canonical(column: pa.Field, dtype: str) -> str:
-    """SQL that reads a column in the form that expressions expect."""
-    if is_vector(dtype):
-        return read_vector(column.name, dtype)
-    name = quote(column.name)
-    kinds = pa.types
-    if kinds.is_timestamp(column.type) and dtype == "timestamp":
-        if column.type.unit == "ns":
-            # Source times round up to microseconds (C2); // truncates toward zero.
-            ns = f"epoch_ns({name})"
-            up = f"CASE WHEN {ns} > 0 THEN ({ns} + 999) // 1000 ELSE {ns} // 1000 END"
-            return f"make_timestamp({up})"
-        return f"CAST({name} AS TIMESTAMP)"
-    plain = {
-        "bool": kinds.is_boolean,
-        "int32": kinds.is_int32,
-        "int64": kinds.is_int64,
-        "float32": kinds.is_float32,
-        "float64": kinds.is_float64,
-        "string": kinds.is_string,
-        "bytes": kinds.is_binary,
-        "date": kinds.is_date32,
-    }
-    if dtype in plain and plain[dtype](column.type):
-        return name
-    return f"CAST({name} AS {duckdb_type(dtype)})"
 
 
 def first_line(error: Exception) -> str:
