@@ -12,7 +12,7 @@ from typing import Any
 
 from bench import http_load, registry, rows
 from bench.compare import Block, Line, measure
-from bench.measure import HERE, Command, Log, machine, run
+from bench.measure import HERE, Command, Log, Task, machine, run
 from bench.report import facts, notes, table
 from bench.sizes import folder_of, shapes, short
 
@@ -25,12 +25,15 @@ BLOCKS = (
     "http",
     "load",
     "memory",
+    "wide",
     "registry",
     "lineage",
     "start",
 )
 LIMIT_MIB = 1024.0
 GROWTH = 1.2
+WIDE_LIMIT_MIB = 1024.0
+WIDE_GROWTH = 1.2
 
 
 def main() -> int:
@@ -105,6 +108,8 @@ class _Run:
             return self._http()
         if name == "memory":
             return list(self._memory())
+        if name == "wide":
+            return list(self._wide())
         if name == "registry":
             return self._registry()
         peer = None if self.feast is None else self.feast.task
@@ -164,7 +169,7 @@ class _Run:
 
     def _memory(self) -> Iterator[Line]:
         """Peak memory of a large load, against that of one a quarter as large."""
-        few, many = rows.memory_tasks(self._data("load_5m"), self._data("load_20m"), self.work)
+        tasks = rows.memory_tasks(self._data("load_5m"), self._data("load_20m"), self.work)
         small, large = (shapes(quick=self.quick)[name] for name in ("load_5m", "load_20m"))
         line = Line(
             f"peak memory, materialize {short(large.rows)} rows to {short(large.users)} keys",
@@ -173,21 +178,41 @@ class _Run:
             GROWTH,
             f"{LIMIT_MIB:.0f} MiB",
         )
+        yield self._grown(line, tasks, LIMIT_MIB)
+
+    def _wide(self) -> Iterator[Line]:
+        """Peak memory of a wide training set, against that of one with a quarter of the rows."""
+        tasks = rows.wide_tasks(self._data("wide_250k"), self._data("wide_1m"), self.work)
+        small, large = (shapes(quick=self.quick)[name] for name in ("wide_250k", "wide_1m"))
+        line = Line(
+            f"peak memory, training set of 500 windowed features, {short(large.rows)} rows x "
+            f"{short(large.spine)}, to Parquet",
+            f"{short(small.rows)} rows x {short(small.spine)}",
+            "MiB",
+            WIDE_GROWTH,
+            f"{WIDE_LIMIT_MIB:.0f} MiB",
+        )
+        yield self._grown(line, tasks, WIDE_LIMIT_MIB)
+
+    def _grown(self, line: Line, tasks: tuple[Task, Task], limit: float) -> Line:
+        """A line with the peaks of a small work and of a large one."""
         own: list[str] = []
-        for work, peaks in ((few, line.limit), (many, line.product)):
+        for work, peaks in zip(tasks, (line.limit, line.product), strict=True):
             self.say("memory")
             done = run(work)
             self.log.add(block="memory", work=work.argv, **done)
             if "error" in done:
                 line.note = done["error"]
-                yield line
-                return
+                return line
             peaks.append(done["peak_mib"])
-            own.append(f"{done['own_mib']:.0f} MiB without mapped files, {done['cold']:.1f} s")
+            own.append(
+                f"{done['own_mib']:.0f} MiB without mapped files, {done['cold']:.1f} s "
+                f"({done['cpu'][0]:.1f} s CPU)"
+            )
         line.note = ", against ".join(reversed(own))
         line.ratio = line.product[0] / line.limit[0]
-        line.also = line.product[0] <= LIMIT_MIB
-        yield line
+        line.also = line.product[0] <= limit
+        return line
 
 
 def _legend(lines: list[Line], *, quick: bool) -> str:

@@ -150,6 +150,15 @@ def memory_tasks(small: Path, large: Path, work: Path) -> tuple[Task, Task]:
     return few, many
 
 
+def wide_tasks(small: Path, large: Path, work: Path) -> tuple[Task, Task]:
+    """The same 500 features for few and for many rows of a spine."""
+    few, many = (
+        Task.of("product.wide", "to_parquet", data=str(data), root=str(work / name))
+        for data, name in ((small, "few-rows"), (large, "many-rows"))
+    )
+    return few, many
+
+
 def lineages(work: Path, *, quick: bool) -> Block:
     """Recursive lineage; the design's target is 100 ms, where a bare walk takes 6."""
     nodes = 1_000 if quick else 10_000

@@ -23,6 +23,8 @@ FULL = {
     "windows": Shape("raw", 5_000_000, 100_000, spine=100_000),
     "latest": Shape("events", 1_000_000, 100_000),
     "bars": Shape("bars", 12_600_000, 5_000),
+    "wide_250k": Shape("events", 1_000_000, 100_000, spine=250_000),
+    "wide_1m": Shape("events", 1_000_000, 100_000, spine=1_000_000),
     "load_5m": Shape("events", 5_000_000, 500_000),
     "load_20m": Shape("events", 20_000_000, 2_000_000),
 }

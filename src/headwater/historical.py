@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,16 +97,19 @@ class HistoricalJob:
         """
         for table in self._tables():
             yield from table.to_batches()
+            del table
 
     def _tables(self) -> Iterator[pa.Table]:
         if self._table is not None:
             yield self._table
             return
-        began, rows = time.monotonic(), 0
+        began, rows, columns = time.monotonic(), 0, list[str]()
         for table in self._retrieval.pieces():
             rows += table.num_rows
+            columns = table.column_names
             yield table
-        self._tell(rows, table.column_names, began)
+            del table  # lest it stays while the next one is computed
+        self._tell(rows, columns, began)
 
     def _tell(self, rows: int, columns: list[str], began: float) -> None:
         self._rows, self._columns = rows, columns
@@ -159,12 +163,14 @@ class HistoricalJob:
 
     def _write(self, target: Path) -> None:
         with self._engine.traced() as statements:
-            tables = self._tables()
-            first = next(tables)
-            with pq.ParquetWriter(target, first.schema, compression="zstd") as writer:
-                writer.write_table(first)
-                for table in tables:
+            writer: pq.ParquetWriter | None = None
+            with ExitStack() as opened:
+                for table in self._tables():
+                    if writer is None:
+                        made = pq.ParquetWriter(target, table.schema, compression="zstd")
+                        writer = opened.enter_context(made)
                     writer.write_table(table)
+                    del table  # lest it stays while the next one is computed
         self._statements = self._statements or tuple(statements)
 
     def sql(self) -> str:

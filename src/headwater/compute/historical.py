@@ -128,7 +128,10 @@ class Historical:
             read = reads.add(reader, view, [request.feature], keys, spine.times)
             wanted.append((read, request.feature))
         reads.compute(min(SIDE_BY_SIDE, self._engine.threads), self._told(spine.rows, piece))
-        return [read.of([name]) for read, name in wanted]
+        found = [read.of([name]) for read, name in wanted]
+        for reader in readers.values():
+            reader.known.clear()  # a circle, which would keep all values until it is collected
+        return found
 
     def check_sources(self) -> None:
         """Raises SourceError where a file has changed since it was first looked at."""

@@ -12,8 +12,8 @@ from headwater.compute.engines.duckdb import DuckDBEngine
 from headwater.compute.historical import Historical, Options, Request
 from headwater.compute.spine import Spine, read_spine
 
-PIECE_CELLS = 32_000_000
-"""Values of features in one piece: 256 MB of them, if they are numbers."""
+PIECE_CELLS = 16_000_000
+"""Values of features in one piece: 128 MB of them, if they are numbers."""
 WHOLE_ROWS = 8_000_000
 """Rows that are computed at once where all are wanted in memory: each piece reads the sources."""
 
