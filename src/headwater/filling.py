@@ -1,9 +1,13 @@
-"""What runs fill of a project: its views, and the revisions beside them that somebody reads."""
+"""What runs fill of a project: its views, and the revisions beside them that somebody reads.
+
+What they have filled is served, as the catalogue says.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from headwater.compute.reading import Reader
@@ -13,7 +17,7 @@ from headwater.expressions.analyzed import AnalyzedView
 from headwater.pipeline.backfill import Backfiller
 from headwater.pipeline.materialize import Materializer, Target
 from headwater.registry.head import Head
-from headwater.registry.kinds import now_us
+from headwater.registry.kinds import FeatureVersion, now_us
 
 if TYPE_CHECKING:
     from headwater.store import FeatureStore
@@ -36,6 +40,21 @@ def materializer(store: FeatureStore) -> Materializer:
         quarantine=store.quarantine,
         on_run=store.events.run,
     )
+
+
+def publish(store: FeatureStore) -> None:
+    """Make the serving catalogue say what the registry says, and what runs have filled."""
+    from headwater.serving.live import publish as put
+    from headwater.serving.publishing import Contents, build_catalogue, served_keys
+
+    head = store.registry.head(store.project)
+    versions = store.registry.get_many(store.project, FeatureVersion, served_keys(head))
+
+    def version(key: str) -> FeatureVersion:
+        return versions.get(key) or store.registry.get(store.project, FeatureVersion, key)
+
+    contents = Contents(store.project_of, version, cache(store.is_filled))
+    put(store.online, build_catalogue(store.project, head, store.analyzed(head), contents))
 
 
 class _Readers:

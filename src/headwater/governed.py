@@ -131,6 +131,10 @@ class ViewPlanner:
                 "it again"
             ) from error
 
+    def is_filled(self, revision: str) -> bool:
+        """Whether a run has published values of a revision."""
+        return self._store.is_filled(revision)
+
     def _plan(
         self, head: Head, view: FeatureView, numbers: dict[str, Wanted] | None = None
     ) -> Plan:

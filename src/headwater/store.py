@@ -25,7 +25,6 @@ from headwater.recording import training_recorder
 from headwater.registry.apply import Applied, apply_plan
 from headwater.registry.build import build_plan
 from headwater.registry.head import Head
-from headwater.registry.kinds import FeatureVersion
 from headwater.registry.plan import Plan
 from headwater.registry.settling import as_computed
 from headwater.registry.state import (
@@ -267,14 +266,9 @@ class FeatureStore:
 
     def publish(self) -> None:
         """Make the serving catalogue say what the registry says; apply and runs do it."""
-        from headwater.serving.live import publish
-        from headwater.serving.publishing import Contents, build_catalogue, served_keys
+        from headwater.filling import publish
 
-        head = self.registry.head(self.project)
-        versions = self.registry.get_many(self.project, FeatureVersion, served_keys(head))
-        contents = Contents(self.project_of, versions, self.is_filled)
-        catalogue = build_catalogue(self.project, head, self.analyzed(head), contents)
-        publish(self.online, catalogue)
+        publish(self)
         if "_online_reader" in self.__dict__:
             self._online_reader.live.newest()  # who has just changed it reads what was changed
 

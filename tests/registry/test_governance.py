@@ -30,6 +30,9 @@ class NothingComputed:
     def edition(self, head, record, author, wanted=None):
         raise AssertionError("no feature here has values")
 
+    def is_filled(self, revision):
+        return False
+
     def applied(self):
         pass
 

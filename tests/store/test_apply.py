@@ -173,12 +173,14 @@ def test_another_expression_is_a_major_version_and_the_old_one_stays_readable(ma
 
 
 def test_a_new_major_version_is_not_served_from_the_old_rows(make):
+    """Until it has its own, the old version is served, as what it is."""
     store = make(ROWS)
     store.apply([total()])
     store.materialize(until=NOON)
     store.apply([total("sum(amount * 10)")])
+    assert served(store, "total@2.0.0") == [None]
     found = store.get_online_features(["total"], [{"user_id": "a"}]).to_dict()
-    assert (found["values"]["total"], found["statuses"]["total"]) == ([None], ["NOT_FOUND"])
+    assert (found["values"]["total"], found["versions"]["total"]) == ([3.0], "1.0.0")
     store.materialize(until=NOON)
     assert served(store, "total") == [30.0]
 

@@ -97,9 +97,10 @@ class VersionQuery(ProjectQuery):
 
 
 class RollbackQuery(ProjectQuery):
-    """To which version."""
+    """To which version, and whether it may be one whose values were never computed."""
 
     target_version: Line
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -326,7 +327,9 @@ async def rollback_version(
 ) -> schemas.RollbackResponse:
     """Go back to an earlier version, by a new one that has its code, rules and values."""
     service = await services.service(query.project)
-    return await service.rollback_version(feature_name, query.target_version, **change.arguments)
+    return await service.rollback_version(
+        feature_name, query.target_version, force=query.force, **change.arguments
+    )
 
 
 # --- lineage and use ------------------------------------------------------------------------

@@ -161,6 +161,7 @@ class FeatureStoreService:
         feature_name: str,
         target_version: str,
         *,
+        force: bool = False,
         author: str = _AUTHOR,
         expected: str | None = None,
     ) -> schemas.RollbackResponse:
@@ -171,6 +172,7 @@ class FeatureStoreService:
             target_version,
             author=author,
             expected=expected,
+            force=force,
         )
         left = await _run(self.governance.left_behind, made)
         return convert.rollback_response(self.project, made, left)

@@ -21,6 +21,9 @@ def rollback(
     feature: OfFeature,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The version to go back to.")],
     *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even to one whose values were never computed.")
+    ] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -35,7 +38,7 @@ def rollback(
         typer.confirm(
             f"Serve {feature} {wanted} instead of {before.entry.current}?", err=True, abort=True
         )
-    made = store.governance.rollback(feature, wanted, author=store.author)
+    made = store.governance.rollback(feature, wanted, author=store.author, force=force)
     left = store.governance.left_behind(made)
     below = [f"{name}@{number}" for name, number in left.features]
     if as_json:

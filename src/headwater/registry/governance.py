@@ -35,7 +35,7 @@ from headwater.registry.listed import ListedQuery, listed
 from headwater.registry.pins import Repinned, pinned_services, repin, services_of
 from headwater.registry.plan import Plan
 from headwater.registry.records import FeatureRecord
-from headwater.registry.rollback import refuse_collected, rolled_back
+from headwater.registry.rollback import refuse_collected, refuse_empty, rolled_back
 from headwater.registry.search import FeatureSearch
 from headwater.registry.state import known_feature, load_versions, named_version
 from headwater.registry.store import Registry
@@ -62,6 +62,9 @@ class Planner(Protocol):
 
     def applied(self) -> None:
         """Called after a change of features whose values are computed."""
+
+    def is_filled(self, revision: str) -> bool:
+        """Whether a run has published values of a revision."""
 
 
 @dataclass(frozen=True)
@@ -263,14 +266,25 @@ class Governance:
         return entries.proposed(entry, before, after)
 
     def rollback(
-        self, name: str, target: str, *, author: str, expected: str | None = None
+        self,
+        name: str,
+        target: str,
+        *,
+        author: str,
+        expected: str | None = None,
+        force: bool = False,
     ) -> VersionState:
-        """Make an earlier version current again, under the name of a rollback to it."""
+        """Make an earlier version current again, under the name of a rollback to it.
+
+        Raises RefusedError for one whose values were never computed, unless that is forced.
+        """
 
         def step(head: Head) -> Edit:
             entry = _expected(head, name, expected)
             version = named_version(entry, name, target)
             refuse_collected(head, name, version)
+            if not force:
+                refuse_empty(head, name, version, self._planner.is_filled)
             content = self._content(entry, version)
             return rolled_back(entry, version, content, self._record(entry), now_us())
 

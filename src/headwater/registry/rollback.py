@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from headwater.errors import RefusedError
@@ -22,6 +24,23 @@ def refuse_collected(head: Head, name: str, version: str) -> None:
             f"feature '{name}': the values of version '{version}' were removed by gc on "
             f"{utc_text(entry.collected_at)}; compute them first: apply a feature service that "
             f"reads '{name}@{version}', and run 'headwater materialize'"
+        )
+
+
+def refuse_empty(head: Head, name: str, version: str, is_filled: Callable[[str], bool]) -> None:
+    """Raises RefusedError where nothing would be served of what is served now, since no run has
+    computed the version.
+    """
+    versions = head.features[name].versions
+    home = versions[version]
+    entry = head.revisions.get(home.revision)
+    if entry is None or not entry.stored or any(map(is_filled, (home.revision, *home.earlier))):
+        return
+    if any(is_filled(found.revision) for found in versions.values() if found.revision):
+        raise RefusedError(
+            f"feature '{name}': version '{version}' has no values online, so nothing would be "
+            f"served until 'headwater materialize {entry.view}' has computed them (force it if "
+            "that is meant)"
         )
 
 

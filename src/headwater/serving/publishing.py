@@ -5,7 +5,7 @@ This runs where plans are applied, never in a serving worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from headwater.definitions.defaults import held_default
@@ -25,20 +25,20 @@ from headwater.serving.catalogue import (
 )
 from headwater.serving.empties import Empties
 from headwater.serving.nothing import stored_value
+from headwater.serving.standing import Standing
 
 
 @dataclass(frozen=True)
 class Contents:
     """What stands behind the names and hashes of a head.
 
-    `project` gives the analysed project of any revision, `versions` holds by their keys what the
-    served versions are, `filled` tells whether a run has filled a revision: a version whose values
-    have moved to a revision that is still empty is served from the one before, which holds the
-    same values.
+    `project` gives the analysed project of any revision, `version` what stands behind the key of
+    a version, `filled` tells whether a run has filled a revision: a version whose values have moved
+    to a revision that is still empty is served from the one before, which holds the same values.
     """
 
     project: Callable[[str], AnalyzedProject]
-    versions: Mapping[str, FeatureVersion]
+    version: Callable[[str], FeatureVersion]
     filled: Callable[[str], bool]
 
 
@@ -54,7 +54,7 @@ def served_versions(entry: FeatureEntry, live: Collection[str]) -> dict[str, Ver
 
 
 def served_keys(head: Head) -> list[str]:
-    """The keys of all versions that are served."""
+    """The keys of all versions that are served, but for those that stand in for others."""
     live = frozenset(head.live_revisions())
     entries = (served_versions(entry, live).values() for entry in head.applied().values())
     return [found.object for versions in entries for found in versions]
@@ -65,7 +65,7 @@ def build_catalogue(
 ) -> Catalogue:
     """What is served at the head's generation."""
     builder = _Builder(head, current, contents)
-    features = {name: builder.feature(entry) for name, entry in head.applied().items()}
+    features = {name: builder.feature(name, entry) for name, entry in head.applied().items()}
     return Catalogue(
         project=project,
         generation=head.generation,
@@ -93,19 +93,24 @@ class _Builder:
         self._empties: dict[int, Empties] = {}
         self._contents = contents
         self._live = frozenset(head.live_revisions())
+        self._standing = Standing(head, contents.version, contents.filled)
+        self._besides: dict[str, list[str]] = {}
+        for name, version in self._standing.stand_ins():
+            self._besides.setdefault(name, []).append(version)
         self._begun: dict[str, list[int]] = {}
         for entry in head.revisions.values():
             self._begun.setdefault(entry.view, []).append(entry.since)
 
-    def feature(self, entry: FeatureEntry) -> Feature:
-        served = served_versions(entry, self._live)
+    def feature(self, name: str, entry: FeatureEntry) -> Feature:
+        besides = {version: entry.versions[version] for version in self._besides.get(name, ())}
+        served = {**served_versions(entry, self._live), **besides}
         versions = {v: self._version(found) for v, found in served.items()}
-        return Feature(view=entry.view, current=entry.current, versions=versions)
+        return Feature(view=entry.view, current=self._standing.of(name), versions=versions)
 
     def _version(self, entry: VersionEntry) -> Stored | Derived:
         home = self._view(entry.revision)
         feature = home.feature(entry.column)
-        version = self._contents.versions[entry.object]
+        version = self._contents.version(entry.object)
         default = stored_value(held_default(version.definition.get("default"), feature.dtype))
         if feature.reads_features and (feature.on_read or not home.stored):
             function = feature.feature.function
@@ -128,7 +133,11 @@ class _Builder:
         return Stored(revision=revision, column=entry.column, ttl=version.ttl, default=default)
 
     def _input(self, name: str, revision: str) -> Input:
-        return Input(name=name, feature=name, version=bound(self._head, revision, name))
+        version = bound(self._head, revision, name)
+        current = self._head.features[name].current
+        if version is None and self._standing.of(name) != current:
+            version = current  # what stands in for it is not what this was made for
+        return Input(name=name, feature=name, version=version)
 
     def _arguments(self, feature: AnalyzedFeature, revision: str) -> dict[str, str]:
         known = self._project(revision).features()
