@@ -14,6 +14,8 @@ user = Entity("user", join_keys={"user_id": "string"})
 ad = Entity("ad", join_keys={"ad_id": "string"})
 campaign = Entity("campaign", join_keys={"campaign_id": "string"})
 category = Entity("category", join_keys={"category": "string"})
+user_campaign = Entity("user_campaign", join_keys={"user_id": "string", "campaign_id": "string"})
+user_ad = Entity("user_ad", join_keys={"user_id": "string", "ad_id": "string"})
 
 events = Source(
     "events",
@@ -36,6 +38,9 @@ auctions = Source(
     available_at="reported_at",
     id=["category", "day_end"],
 )
+profiles = Source("profiles", path="data/profiles.parquet", event_time="valid_from")
+campaigns = Source("campaigns", path="data/campaigns.parquet", event_time="valid_from")
+ad_texts = Source("ad_texts", path="data/ads.parquet", event_time="valid_from")
 
 log = ads.Events(ignored=("invalid_click",))
 visits, bids = ads.Sessions(), ads.Auctions()
@@ -47,6 +52,7 @@ buyer_trials = ads.trials(
     "buyer_trials", events, log, by="user_id", trial="click", success="conversion"
 )
 hours = ads.activity("hours", events, log)
+days = ads.activity("days", events, log, per="day")
 
 ad_prior = ads.beta_prior("90d", name="ad_ctr_prior")
 user_prior = ads.beta_prior("90d", name="user_ctr_prior")
@@ -70,6 +76,7 @@ ad_prior_view = learned("ad_prior", ad_trials, ad_prior)
 user_prior_view = learned("user_prior", user_trials, user_prior)
 buyer_prior_view = learned("buyer_prior", buyer_trials, buyer_prior)
 hour_view = learned("hours_of_day", hours, by_hour)
+season_view = learned("seasons", days, ads.seasonal_factor("730d"))
 position_view = learned("positions", events, by_position)
 visit_view = learned("usual_visits", sessions, usual_visit)
 lift_view = learned("lifts", events, (*device.features, *income.features, *hour.features))
@@ -81,6 +88,9 @@ user_cvr = ads.user_cvr(log, "90d")
 user_visits = ads.user_sessions(visits, "30d")
 ad_ctr = ads.ctr(log, "30d", of="ad")
 shown = ads.exposure(log, "30d")
+spend = ads.user_spend(log, "365d", half_life="60d")
+engagement = ads.user_engagement_score(user_visits, usual_visit)
+campaign_sums = ads.campaign_counts(log)
 campaign_shown = ads.exposure(log, "30d", of="campaign")
 
 user_events = FeatureView(
@@ -94,6 +104,8 @@ user_events = FeatureView(
         *ads.user_recency(log),
         *ads.user_frequency(log),
         *ads.user_monetary(log),
+        *spend,
+        *ads.device_preference(log),
     ],
     owner="ads-team",
 )
@@ -118,7 +130,7 @@ campaign_events = FeatureView(
     entity=campaign,
     source=events,
     update_frequency="daily",
-    features=[*ads.campaign_counts(log), *campaign_shown],
+    features=[*campaign_sums, *campaign_shown],
     owner="ads-team",
 )
 category_auctions = FeatureView(
@@ -139,7 +151,8 @@ users = FeatureView(
     features=[
         *user_rates,
         *ads.smoothed(user_cvr, buyer_prior),
-        *ads.user_engagement_score(user_visits, usual_visit),
+        *engagement,
+        *ads.user_ltv(spend, engagement),
     ],
     owner="ads-team",
 )
@@ -152,13 +165,33 @@ ad_scores = FeatureView(
     ],
     owner="ads-team",
 )
+campaign_quality = ads.ad_quality_score(campaign_shown, by_position, ad_prior)
 campaign_scores = FeatureView(
     "campaign_scores",
     entity=campaign,
-    features=ads.ad_quality_score(campaign_shown, by_position, ad_prior),
+    features=[*campaign_quality, *ads.campaign_performance(campaign_sums, campaign_quality)],
     owner="ads-team",
 )
 calendar = FeatureView("calendar", features=ads.time_of_day_factor(by_hour), owner="ads-team")
+
+# users against campaigns and ads, by what is known of each
+who, wanted, words = (
+    ads.user_profile(ads.Profile()),
+    ads.campaign_target(ads.Target()),
+    ads.ad_keywords(ads.Keywords()),
+)
+profile_view = FeatureView("user_profiles", entity=user, source=profiles, features=who)
+target_view = FeatureView("targets", entity=campaign, source=campaigns, features=wanted)
+keyword_view = FeatureView("keywords", entity=ad, source=ad_texts, features=words)
+audience = FeatureView(
+    "audience",
+    entity=user_campaign,
+    features=ads.audience_similarity(who, wanted),
+    owner="ads-team",
+)
+relevance = FeatureView(
+    "relevance", entity=user_ad, features=ads.keyword_relevance(words, who), owner="ads-team"
+)
 
 # with the values of a request
 user_now = FeatureView(
@@ -179,6 +212,9 @@ click_model = FeatureService(
         "ad_ctr_30d_smoothed",
         "ad_quality_score_30d",
         "time_of_day_factor",
+        "seasonal_factor",
+        "user_ltv",
+        "keyword_relevance",
         "user_ctr_30d_smoothed_in_context",
     ],
 )

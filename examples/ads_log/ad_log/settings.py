@@ -20,7 +20,7 @@ AGES = ("18-24", "25-34", "35-44", "45-54", "55+")
 AGE_SHARE = np.array([0.18, 0.27, 0.22, 0.18, 0.15])
 CATEGORIES = ("fashion", "travel", "finance", "games", "food", "home", "sports", "autos")
 IMPRESSION_SHARE = np.array([0.55, 0.20, 0.12, 0.40, 0.65, 0.35, 0.50, 0.25])
-POSITION_LIFT = np.array([1.60, 1.00, 0.70, 0.45])
+POSITION_LIFT = np.array([1.90, 1.00, 0.60, 0.35])
 DIMENSIONS = 16
 INTERESTS = 24
 

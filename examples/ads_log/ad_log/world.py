@@ -71,6 +71,7 @@ def make_users(rng: Generator, topics: np.ndarray, settings: Settings) -> Users:
     count = settings.users
     interests = _topics(rng, count, 3)
     activity = rng.lognormal(0.0, 0.9, count)
+    interaction = rng.beta(2.0, 5.0, count)
     return Users(
         age=rng.choice(len(AGE_SHARE), count, p=AGE_SHARE),
         income=rng.choice(len(INCOME_SHARE), count, p=INCOME_SHARE),
@@ -80,12 +81,12 @@ def make_users(rng: Generator, topics: np.ndarray, settings: Settings) -> Users:
         devices=rng.dirichlet(6 * DEVICE_SHARE, count),
         click_lift=rng.gamma(4.0, 0.25, count),
         conversion=rng.beta(*CONVERSIONS, count),
-        purchases=rng.gamma(0.8, 2.0, count),
+        purchases=rng.gamma(0.8, 2.0, count) * interaction * 3.5,
         basket=rng.lognormal(3.4, 0.4, count),
         begins=rng.uniform(0, 0.8 * settings.days, count),
         seconds=rng.lognormal(4.8, 0.5, count),
         pages=1 + rng.gamma(3.0, 1.2, count),
-        interaction=rng.beta(2.0, 5.0, count),
+        interaction=interaction,
     )
 
 
@@ -114,7 +115,7 @@ def make_ads(rng: Generator, topics: np.ndarray, campaigns: Campaigns, settings:
         campaign=campaign,
         popularity=popularity / popularity.sum(),
         ctr=rng.beta(*CLICKS, count),
-        positions=rng.dirichlet(np.full(len(POSITION_LIFT), 1.5), count),
+        positions=rng.dirichlet(np.full(len(POSITION_LIFT), 0.6), count),
         keywords=keywords,
         embedding=_embedding(rng, topics[keywords].sum(axis=1)),
     )

@@ -196,7 +196,8 @@ def _lists(values: pa.Array, places: np.ndarray) -> pa.Array:
 
 
 def _chosen(values: tuple[str, ...], chosen: np.ndarray) -> pa.Array:
-    return pa.array([[v for v, yes in zip(values, row, strict=True) if yes] for row in chosen])
+    lists = [[v for v, yes in zip(values, row, strict=True) if yes] for row in chosen]
+    return pa.array(lists, pa.list_(pa.string()))
 
 
 def _vectors(values: np.ndarray) -> pa.Array:

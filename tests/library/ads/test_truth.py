@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import polars as pl
 import pytest
+from ad_log import Settings, write
 
-from .project import day, trained
+from .project import copy_example, day, open_example, trained
 
 AT = day("2023-05-30T12:00:00")
 
@@ -58,13 +61,16 @@ def test_the_prior_is_that_of_the_true_rates(store, log):
 def test_the_quality_score_knows_better_than_the_rate_which_ads_are_good(store, log):
     """Ads at the top are clicked more, whatever they are worth."""
     names = ["ad_ctr_30d_smoothed", "ad_quality_score_30d"]
-    found = beside_truth(store, log, "ad", names)
+    truth = log.truth["ads"]
+    times = [AT - dt.timedelta(days=30 * month) for month in range(4)]
+    spine = {"ad_id": truth["ad_id"].to_list() * 4, "at": [at for at in times for _ in range(60)]}
+    found = trained(store, names, spine).join(truth, on="ad_id", maintain_order="left")
+    assert found["ad_quality_score_30d"].is_between(1, 10).all()
     by_rate, by_score = (
         float(found.select(pl.corr(name, "quality", method="spearman")).item()) for name in names
     )
-    assert by_score > by_rate
-    assert by_score > 0.6
-    assert found["ad_quality_score_30d"].is_between(1, 10).all()
+    assert by_score > by_rate + 0.02
+    assert by_score > 0.5
 
 
 def test_hours(store, log):
@@ -94,3 +100,49 @@ def test_incomes(store, log):
     names = [f"ctr_lift_income_level_{level}" for level in ("low", "middle", "high")]
     found = trained(store, names, {"at": [AT]}).row(0)[1:]
     assert found[0] < found[1] < found[2]
+
+
+def test_lifetime_value_knows_who_will_buy(store, log):
+    """Nearer to what users will truly spend than all that they have spent."""
+    truth = log.truth["users"]
+    found = trained(store, ["user_ltv"], {"user_id": truth["user_id"].to_list(), "at": AT})
+    before = log.window(AT, 365).filter(pl.col("event_type") == "transaction")
+    total = before.group_by("user_id").agg(total=pl.col("amount").sum())
+    passed = (AT - day("2023-01-02")).total_seconds() / 86_400 - pl.col("begins_on_day")
+    left = pl.when(passed > 0).then(0.5 ** (passed / 60)).otherwise(1.0)
+    joined = (
+        found.join(truth, on="user_id")
+        .join(total, on="user_id", how="left")
+        .fill_null(0)
+        .with_columns(future=pl.col("purchases") * pl.col("basket") * left)
+    )
+    by_ltv, by_total = (
+        float(joined.select(pl.corr(name, "future", method="spearman")).item())
+        for name in ("user_ltv", "total")
+    )
+    assert by_ltv > by_total + 0.02
+    assert by_ltv > 0.4
+
+
+def test_devices(store, log):
+    base = "user_device_preference_30d"
+    found = beside_truth(store, log, "user", [base, f"{base}_share"]).drop_nulls(base)
+    right = [row[f"share_{row[base]}"] for row in found.to_dicts()]
+    assert np.corrcoef(right, found[f"{base}_share"])[0, 1] > 0.6
+    assert np.mean(right) > 0.6
+
+
+def test_seasons(tmp_path_factory):
+    """Over two years of a log the factor follows the days' true weights."""
+    root = copy_example(tmp_path_factory.mktemp("seasons") / "ads_log")
+    settings = Settings(users=50, ads=20, impressions=60_000, days=740, seed=3)
+    write(root / "data", settings)
+    store = open_example(root)
+    weights = dict(zip(settings.dates, settings.day_weights(), strict=True))
+    middays = [day(f"2024-{month:02}-15T12:00:00") for month in range(2, 13)]
+    found = trained(store, ["seasonal_factor"], {"at": [*middays, day("2024-11-28T12:00:00")]})
+    store.close()
+    true = [np.mean([w for one, w in weights.items() if one.month == at.month]) for at in middays]
+    factors = found["seasonal_factor"].to_list()
+    assert np.corrcoef(factors[:-1], true)[0, 1] > 0.9
+    assert factors[-1] > 1.3, "the sales of late November are more than November"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.library.ads.family import Features, windowed
+from headwater.library.ads.family import Features, derived, windowed
 from headwater.library.ads.schema import Auctions, Events
 from headwater.library.columns import grouped
 
@@ -30,6 +30,25 @@ def campaign_counts(events: Events, window: str = "30d", *, of: str = "campaign"
         windowed(f"{base}_{part}", text, f"{what}, {window}", window)
         for part, (text, what) in parts.items()
     )
+
+
+def campaign_performance(
+    counts: Features, quality: Features, *, name: str | None = None
+) -> Features:
+    """Performance of a campaign, a struct: `ctr`, `cvr`, `roas`, `quality_score`.
+
+    View: without a source, of the campaign; it reads `counts` (of `campaign_counts`) and `quality`
+    (of `ad_quality_score` over the `exposure` of the campaign).
+    Formula: as theirs.
+    Unit: fractions, a ratio of money, 1 to 10.
+    Null: each field as its feature; the struct never.
+    Source: as `campaign_counts` and `ad_quality_score`.
+    """
+    fields = ("ctr", "cvr", "roas", "quality_score")
+    parts = zip(fields, (*counts[:3], quality[0]), strict=True)
+    packed = ", ".join(f"{field} := {feature.name}" for field, feature in parts)
+    base = name or counts[0].name.removesuffix("_ctr")
+    return (derived(base, f"struct_pack({packed})", "What the campaign brings", value_kind=None),)
 
 
 def competitor_pressure(

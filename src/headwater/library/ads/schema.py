@@ -71,3 +71,34 @@ class Auctions:
 
     auctions: str = "auctions"
     won: str = "won"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Who somebody is: age and income as categories, interests as a list, and an embedding if any.
+
+    An embedding is a vector of fixed length, of the same space as that of campaigns and ads.
+    """
+
+    age: str = "age_band"
+    income: str = "income_level"
+    interests: str = "interests"
+    embedding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom a campaign wants: lists of ages, incomes and interests, and an embedding if any."""
+
+    ages: str = "target_ages"
+    incomes: str = "target_incomes"
+    interests: str = "target_interests"
+    embedding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keywords:
+    """What an ad is about: a list of keywords, and an embedding if any."""
+
+    keywords: str = "keywords"
+    embedding: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headwater.errors import DefinitionError
-from headwater.library.ads.family import Features, days, derived, windowed
+from headwater.library.ads.family import Features, days, derived, positive, windowed
 
 
 def hour_activity(
@@ -51,6 +51,40 @@ def time_of_day_factor(
     return (
         derived(name, f"CASE hour({clock}) {cases} END", "Activity at this hour, 1 on average"),
     )
+
+
+def seasonal_factor(
+    window: str = "730d", *, weight: float = 7.0, name: str = "seasonal_factor"
+) -> Features:
+    """Activity of this time of the year: `_month`, and with the week of the year, the factor.
+
+    View: without entity, over a source with `activity` by the day (of `activity` with per="day"),
+    with a daily tick: learned from the days that were known at the tick, `as_of()`.
+    Formula: a = mean activity of a day of the window. month = (sum over the days of this month of
+    the year + weight * a) / ((their number + weight) * a); factor = (sum over the days of this ISO
+    week + weight * month * a) / ((their number + weight) * a). So a week is drawn towards its
+    month, a month towards 1, by as much as `weight` days; a season never seen is as the year.
+    Unit: an index, 1 on average.
+    Null: without activity. Days without any are left out. Growth over the window is not taken out:
+    give two years or more, or less than that of a steady log.
+    Source: Hyndman, Athanasopoulos (2021), 3.4; the shrinkage Miller, Williams, Shrinkage
+    Estimators of Time Series Seasonal Factors, International Journal of Forecasting 19 (2003).
+    """
+    days("seasonal_factor", window)
+    prior = positive("seasonal_factor: weight", weight)
+    month = _drawn("month(period) = month(as_of())", "1.0", prior)
+    factor = _drawn("week(period) = week(as_of())", month, prior)
+    return (
+        windowed(name, factor, "Activity of this week of the year, 1 on average", window),
+        windowed(f"{name}_month", month, "Activity of this month, 1 on average", window),
+    )
+
+
+def _drawn(season: str, towards: str, weight: float) -> str:
+    """The mean activity of a season by that of all days, drawn towards an index."""
+    mine = f"coalesce(sum(activity) FILTER (WHERE {season}), 0) / avg(activity)"
+    number = f"count(*) FILTER (WHERE {season})"
+    return f"({mine} + {weight} * {towards}) / ({number} + {weight})"
 
 
 def _clock(time: str, hours_east: int) -> str:
