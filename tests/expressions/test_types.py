@@ -79,6 +79,8 @@ TYPES = {
     "first(tags)": "list[string]",
     "last_k(d, 3)": "list[date]",
     "mode(s)": "string",
+    "approx_count_distinct(s)": "int64",
+    "approx_quantile(n, 0.5)": "float64",
     "histogram(s)": "map[string, int64]",
     "histogram(d)": "map[date, int64]",
     "mode(d)": "date",

@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from headwater.compute.kernels.rows import Aggregation, Frame, Listed, Lists, Queries, Rows
+from oracle.sketches import approximate_count, rounded
 
 DAY = 86_400_000_000
 MONDAY = 4 * DAY
@@ -113,6 +114,8 @@ def aggregate(name: str, values: list, parameter) -> object:
         return n
     if name == "count_distinct":
         return len({sort_key(v) for v in values})
+    if name == "approx_count_distinct":
+        return approximate_count(value % 2**64 for value in values)
     if n == 0:
         return {"mode_count": 0, "top_k": [], "histogram": []}.get(name)
     ranked = [clean(v) for v in sorted(values, key=sort_key)]
@@ -123,6 +126,8 @@ def aggregate(name: str, values: list, parameter) -> object:
         return {"mode": best[0][0], "mode_count": best[0][1], "top_k": top, "histogram": pairs}[
             name
         ]
+    if name == "approx_quantile":
+        return rounded(float(ranked[min(max(math.ceil(parameter * n), 1), n) - 1]))
     if name == "quantile_disc":
         return ranked[min(max(math.ceil(parameter * n), 1), n) - 1]
     if name == "quantile_cont":

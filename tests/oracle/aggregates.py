@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Self
 
+from oracle.sketches import approximate_count, hashed, rounded
+
 
 class Near(float):
     """A float that is only promised up to a tolerance (variances: 1e-12 of the sum of squares)."""
@@ -43,6 +45,8 @@ def aggregate(name: str, values: Sequence[Any], parameter: Any = None) -> Any:
         return len({_identity(value) for value in present})
     if name == "mode_count":
         return max(_frequencies(present).values(), default=0)
+    if name == "approx_count_distinct":
+        return approximate_count(map(hashed, present))
     if not present:
         return None
     return _OF_VALUES[name](present, parameter)
@@ -228,6 +232,7 @@ _OF_VALUES = {
     "var_pop": lambda values, _: _var(values, sample=False),
     "stddev_samp": lambda values, _: _stddev(values, sample=True),
     "stddev_pop": lambda values, _: _stddev(values, sample=False),
+    "approx_quantile": lambda values, fraction: rounded(float(_quantile_disc(values, fraction))),
     "mode": lambda values, _: _top_k(values, 1)[0],
     "top_k": _top_k,
     "histogram": lambda values, _: list(_frequencies(values).items()),

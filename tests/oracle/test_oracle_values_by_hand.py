@@ -110,6 +110,14 @@ class TestOrderStatistics:
         assert aggregate("top_k", words, 9) == ["a", "b", "c"]
         assert agrees(aggregate("top_k", [NAN, 0.0, -0.0, NAN, 7.0], 2), [0.0, NAN])
 
+    def test_sketches_of_few_values(self):
+        assert aggregate("approx_count_distinct", []) == 0
+        assert aggregate("approx_count_distinct", ["a", "b", None, "a"]) == 2
+        assert aggregate("approx_count_distinct", [0.0, -0.0, NAN, NAN]) == 2
+        assert agrees(aggregate("approx_quantile", [100, 1, 2], 0.5), 2.0)
+        assert agrees(aggregate("approx_quantile", [1001.0], 0.5), 1000.0)
+        assert agrees(aggregate("approx_quantile", [1.0, NAN], 1.0), NAN)
+
     def test_a_histogram_is_in_the_order_of_values(self):
         assert aggregate("histogram", ["b", "a", None, "b"]) == [("a", 1), ("b", 2)]
         assert aggregate("histogram", [None]) is None

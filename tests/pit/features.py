@@ -160,6 +160,7 @@ def aggregates(
         "first": (arg.dtype, None),
         "last": (arg.dtype, None),
         "last_k": (f"list[{arg.dtype}]", draw(st.integers(1, 4))),
+        "approx_count_distinct": ("int64", None),
         "mode": (arg.dtype, None),
         "mode_count": ("int64", None),
         "top_k": (f"list[{arg.dtype}]", draw(st.integers(1, 3))),
@@ -171,6 +172,7 @@ def aggregates(
         made["sum"] = (wide, None)
         for name in ("avg", "avg_deviation", *SPREADS):
             made[name] = ("float64", None)
+        made["approx_quantile"] = ("float64", draw(st.sampled_from((0.0, 0.5, 0.9))))
         made["quantile_cont"] = ("float64", draw(st.sampled_from((0.0, 0.25, 0.5, 0.9, 1.0))))
     if draw(st.integers(0, 9)) == 0:
         return Typed(Aggregate("count", None, where), "int64")

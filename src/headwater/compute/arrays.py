@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from headwater.compute.kernels.hashing import hash_bytes, hash_numbers
 from headwater.compute.kernels.rows import Column
 from headwater.compute.values import whole
 from headwater.errors import ComputeError
@@ -54,6 +55,21 @@ def encode(column: pa.ChunkedArray) -> Encoded:
 
 def _no_decode(_codes: NDArray[Any], _valid: NDArray[np.bool_] | None) -> pa.Array:
     raise ComputeError("a list, a struct or a map is not made of codes")
+
+
+def hashed(column: pa.ChunkedArray) -> Encoded:
+    """Single values by a hash of 64 bits, which does not turn back."""
+    kind, kinds = column.type, pa.types
+    valid = None if column.null_count == 0 else pc.is_valid(column).to_numpy()
+    if kinds.is_primitive(kind) or kinds.is_boolean(kind):
+        return Encoded(hash_numbers(encode(column).values), valid, masked)
+    array = whole(column).cast(pa.large_binary())
+    if len(array) == 0:
+        return Encoded(np.zeros(0, dtype=np.int64), valid, masked)
+    _, places, data = array.buffers()
+    offsets = np.frombuffer(places, dtype=np.int64)[array.offset :][: len(array) + 1]
+    octets = np.frombuffer(data, dtype=np.uint8) if data else np.zeros(0, dtype=np.uint8)
+    return Encoded(hash_bytes(octets, offsets), valid, masked)
 
 
 def _filled(column: pa.ChunkedArray, value: Any) -> NDArray[Any]:

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headwater.compute.arrays import Encoded, encode, flags, masked
+from headwater.compute.arrays import Encoded, flags, masked
 from headwater.compute.engines.duckdb import DuckDBEngine
 from headwater.compute.functions import call
 from headwater.compute.kernels.rows import Aggregation
 from headwater.compute.kernels.sequence import frame, lag, smooth, weighted
-from headwater.compute.results import aggregation, to_arrow_column
+from headwater.compute.results import Arguments, aggregation, to_arrow_column
 from headwater.compute.values import evaluate, nulled, whole
 from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature
@@ -57,7 +57,7 @@ class Stage:
     origin: Ints
     columns: dict[str, pa.Array]
     _inputs: dict[str, pa.Array] = field(default_factory=dict)
-    _encoded: dict[str, Encoded] = field(default_factory=dict)
+    _given: Arguments = field(init=False)
     _count: int = 0
 
     def values(self, features: Sequence[AnalyzedFeature]) -> dict[str, pa.Array]:
@@ -98,7 +98,8 @@ class Stage:
 
     def _compute(self, parts: Sequence[Part]) -> None:
         inputs = {canonical(node): (part.feature, node) for part in parts for node in part.inputs}
-        self._inputs, self._encoded = self._scalars(inputs), {}
+        self._inputs = self._scalars(inputs)
+        self._given = Arguments(lambda name: pa.chunked_array([self._inputs[name]]))
         framed: dict[Frame, list[Part]] = {}
         for part in parts:
             if part.frame is None:
@@ -125,17 +126,11 @@ class Stage:
                 evaluate(self.engine, {feature: node}, self.columns, size)
             raise
 
-    def _encode(self, node: Node) -> Encoded:
-        name = canonical(node)
-        if name not in self._encoded:
-            self._encoded[name] = encode(pa.chunked_array([self._inputs[name]]))
-        return self._encoded[name]
-
     def _argument(self, part: Part) -> tuple[pa.ChunkedArray | None, Encoded | None]:
         if not part.node.args:
             return None, None
-        first = part.node.args[0]
-        return pa.chunked_array([self._inputs[canonical(first)]]), self._encode(first)
+        first = canonical(part.node.args[0])
+        return pa.chunked_array([self._inputs[first]]), self._given.of(part.node.name, first)
 
     def _aggregation(self, part: Part) -> Aggregation:
         node = part.node
@@ -144,7 +139,8 @@ class Stage:
         where = None
         if node.where is not None:
             where = flags(pa.chunked_array([self._inputs[canonical(node.where)]]))
-        return aggregation(node, [self._encode(arg) for arg in node.args], where, part.feature)
+        arguments = [self._given.of(node.name, canonical(arg)) for arg in node.args]
+        return aggregation(node, arguments, where, part.feature)
 
     def _sequence(self, part: Part) -> pa.Array:
         node = part.node
@@ -155,7 +151,7 @@ class Stage:
             mask = None if found.valid is None else ~found.valid
             column = self._inputs[canonical(node.args[0])]
             return whole(column.take(pa.array(found.values, pa.int64(), mask=mask)))
-        encoded = self._encode(node.args[0])
+        encoded = self._given.of(node.name, canonical(node.args[0]))
         values = encoded.values.astype(np.float64)
         if node.name == "wma":
             found = weighted(self.segment, values, encoded.valid, size)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from headwater.compute.arrays import encode, flags
+from headwater.compute.arrays import flags
 from headwater.compute.engines.duckdb import DuckDBEngine
 from headwater.compute.facts import Facts
 from headwater.compute.kernels.expansion import Expansion, Pairs
 from headwater.compute.kernels.measures import answers
 from headwater.compute.kernels.rows import Aggregation, Frame, Queries
 from headwater.compute.progress import OnShare
-from headwater.compute.results import aggregation, to_arrow_column
+from headwater.compute.results import Arguments, aggregation, to_arrow_column
 from headwater.compute.values import evaluate, whole
 from headwater.expressions.functions import SCALAR_FUNCTIONS
 from headwater.expressions.tree import Aggregate, Call, Case, Column, Node
@@ -137,17 +137,18 @@ def _part(
     trees = {f"value {place}": node for place, node in enumerate(nodes)}
     computed = evaluate(engine, trees, columns, len(pairs.row), as_of=pairs.time)
     values = {node: pa.chunked_array([computed[name]]) for name, node in trees.items()}
-    encoded = {arg: encode(values[arg]) for leaf in leaves for arg in leaf.args}
+    given = Arguments(values.__getitem__)
 
     def wanted(leaf: PairedLeaf) -> Aggregation:
         where = None if leaf.where is None else flags(values[leaf.where])
-        return aggregation(leaf.node, [encoded[arg] for arg in leaf.args], where, leaf.feature)
+        arguments = [given.of(leaf.node.name, arg) for arg in leaf.args]
+        return aggregation(leaf.node, arguments, where, leaf.feature)
 
     asked = [wanted(leaf) for leaf in leaves]
     found = {}
     for leaf, result in zip(leaves, answers(pairs.seen, asked), strict=True):
         first = leaf.args[0] if leaf.args else None
         source = None if first is None else values[first]
-        argument = None if first is None else encoded[first]
+        argument = None if first is None else given.of(leaf.node.name, first)
         found[leaf.name] = to_arrow_column(leaf.node, result, argument, source)
     return found

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headwater.compute.arrays import Encoded, masked, rows_of
+from headwater.compute.arrays import Encoded, encode, hashed, masked, rows_of
 from headwater.compute.kernels.rows import Aggregation, Listed, Lists, Result
 from headwater.compute.values import nulled, whole
 from headwater.errors import ComputeError
 from headwater.expressions.tree import Aggregate
 
 OF_VALUES = frozenset({"min", "max", "mode", "quantile_disc"})
+HASHED = frozenset({"approx_count_distinct"})
 ROW_RESULTS = ("first", "last")
 KEEP_NULLS = frozenset({"first", "last", "last_k"})
 ORDERED = KEEP_NULLS | {"avg_deviation"}
 """Whose result depends on C4's order of the rows."""
+
+
+@dataclass
+class Arguments:
+    """The arguments of aggregates in the kernels' form, each made once; `column` finds them."""
+
+    column: Callable[[Any], pa.ChunkedArray]
+    _made: dict[tuple[Any, bool], Encoded] = field(default_factory=dict)
+
+    def of(self, name: str, argument: Any) -> Encoded:
+        """What the aggregate `name` takes of an argument: its values, or hashes of them."""
+        key = argument, name in HASHED
+        if key not in self._made:
+            column = self.column(argument)
+            self._made[key] = hashed(column) if key[1] else encode(column)
+        return self._made[key]
 
 
 def aggregation(

@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headwater.compute.arrays import encode, flags
+from headwater.compute.arrays import flags
 from headwater.compute.engines.duckdb import DuckDBEngine, Scan
 from headwater.compute.facts import FactQuery, Facts, read_facts
 from headwater.compute.kernels.rows import Aggregation, Frame, Queries
 from headwater.compute.kernels.windows import aggregate
 from headwater.compute.paired import PairedLeaf, paired, paired_columns
 from headwater.compute.progress import OnShare
-from headwater.compute.results import ORDERED, aggregation, to_arrow_column
+from headwater.compute.results import ORDERED, Arguments, aggregation, to_arrow_column
 from headwater.compute.values import Asked, Rules, Values, evaluate, nulled
 from headwater.errors import ComputeError
 from headwater.expressions.analyzed import AnalyzedFeature
@@ -163,15 +163,14 @@ def _bounds(times: Ints) -> tuple[int, int]:
 
 
 def _aggregated(facts: Facts, queries: Queries, leaves: Sequence[Leaf]) -> dict[str, pa.Array]:
-    args = {name for leaf in leaves for name in leaf.args}
-    encoded = {name: encode(facts.columns[name]) for name in args}
+    given = Arguments(facts.columns.__getitem__)
     masks = {name: flags(facts.columns[name]) for name in {x.where for x in leaves if x.where}}
     by_frame: dict[Frame, list[Leaf]] = {}
     for leaf in leaves:
         by_frame.setdefault(leaf.frame, []).append(leaf)
 
     def wanted(leaf: Leaf) -> Aggregation:
-        arguments = [encoded[arg] for arg in leaf.args]
+        arguments = [given.of(leaf.node.name, arg) for arg in leaf.args]
         return aggregation(leaf.node, arguments, masks.get(leaf.where or ""), leaf.feature)
 
     frames = [(frame, [wanted(leaf) for leaf in members]) for frame, members in by_frame.items()]
@@ -179,7 +178,8 @@ def _aggregated(facts: Facts, queries: Queries, leaves: Sequence[Leaf]) -> dict[
     found: dict[str, pa.Array] = {}
     for members, columns in zip(by_frame.values(), results, strict=True):
         for leaf, result in zip(members, columns, strict=True):
-            first = leaf.args[0] if leaf.args else ""
-            source, argument = facts.columns.get(first), encoded.get(first)
+            first = leaf.args[0] if leaf.args else None
+            source = None if first is None else facts.columns[first]
+            argument = None if first is None else given.of(leaf.node.name, first)
             found[leaf.name] = to_arrow_column(leaf.node, result, argument, source)
     return found

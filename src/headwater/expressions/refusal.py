@@ -82,8 +82,6 @@ FORBIDDEN = {
     "string_agg": "use last_k(x, k)",
     "hash": "its values change from one version of an engine to the next",
     "age": "its result is an interval; use date_diff('day', from, to)",
-    "approx_count_distinct": "use count(DISTINCT x), which is exact",
-    "approx_quantile": "use quantile_cont(x, f), which is exact",
     "any_value": _ORDER,
     "if_null": "write coalesce(x, y)",
     "nvl": "write coalesce(x, y)",

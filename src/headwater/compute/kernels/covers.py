@@ -63,6 +63,14 @@ class Covers:
             found |= cover.start < cover.stop
         return found
 
+    def seen_by(self, windows: Bool) -> Bool:
+        found = np.zeros(int(self.begin[-1]), dtype=np.bool_)
+        lines = windows.reshape(len(self.covers), -1)
+        for cover, line in zip(self.covers, lines, strict=True):
+            before = prefix_sums(line)
+            found |= before[cover.stop] > before[cover.start]
+        return found
+
     def totals(self, numbers: Int64) -> Int64:
         return self._lines([self._totals(cover, numbers) for cover in self.covers])
 

@@ -15,7 +15,9 @@ from headwater.compute.kernels.exact import (
     int_sums_as_floats,
     variances,
 )
+from headwater.compute.kernels.hyperloglog import approximate_counts
 from headwater.compute.kernels.pairs import PAIRS, Pairs, pair_aggregate
+from headwater.compute.kernels.rounding import from_rounded, rounded_codes
 from headwater.compute.kernels.rows import (
     Aggregation,
     Bool,
@@ -28,9 +30,9 @@ from headwater.compute.kernels.rows import (
     Values,
 )
 from headwater.compute.kernels.seen import Seen
-from headwater.compute.kernels.selection import Ranking, rank_by_code
+from headwater.compute.kernels.selection import Ranking, rank_by_code, rank_by_label
 from headwater.compute.kernels.sorting import from_codes, to_codes
-from headwater.compute.kernels.tallies import Tallies
+from headwater.compute.kernels.tallies import Labels, Tallies
 from headwater.errors import ComputeError
 
 LISTS = frozenset({"last_k", "top_k", "histogram"})
@@ -101,6 +103,11 @@ class Measure:
             raise ComputeError("an aggregate of pairs needs two arguments")
         other = self.other.astype(np.float64, copy=False)
         return Pairs.of(self.floats, other, self.counts, self.seen.totals)
+
+    @cached_property
+    def rounded(self) -> Labels:
+        """The values rounded to few digits."""
+        return Labels.of(rounded_codes(self.given), self.seen.begin)
 
     @cached_property
     def tallies(self) -> Tallies:
@@ -257,6 +264,22 @@ def _quantile_cont(measured: Measure, fraction: float) -> Column:
     return measured.any(values)
 
 
+def _approx_quantile(measured: Measure, fraction: float) -> Column:
+    """quantile_disc of the rounded values."""
+    found = np.flatnonzero(measured.counts)
+    count = measured.counts[found]
+    k = np.clip(np.ceil(fraction * count).astype(np.int64) - 1, 0, count - 1)
+    labels = measured.rounded
+    ranking = rank_by_label(labels.label, measured.seen.begin)
+    values = np.zeros(len(measured.counts))
+    values[found] = from_rounded(labels.code[measured.seen.kth(ranking, found, k)])
+    return measured.any(values)
+
+
+def _approx_count_distinct(measured: Measure) -> Column:
+    return Column(approximate_counts(measured.seen, measured.given.astype(np.int64, copy=False)))
+
+
 def _between(below: Float64, above: Float64, share: Float64) -> Float64:
     with np.errstate(invalid="ignore", over="ignore"):
         return np.where(below == above, below, below + (above - below) * share)
@@ -265,6 +288,7 @@ def _between(below: Float64, above: Float64, share: Float64) -> Float64:
 _PLAIN: dict[str, Callable[[Measure], Column]] = {
     "count": _count,
     "count_distinct": _count_distinct,
+    "approx_count_distinct": _approx_count_distinct,
     "avg": _avg,
     "avg_deviation": _avg_deviation,
     "min": _min,
@@ -282,6 +306,7 @@ _OF_ROWS = frozenset({"count", "first", "last"})  # whatever the values are
 _QUANTILES: dict[str, Callable[[Measure, float], Column]] = {
     "quantile_cont": _quantile_cont,
     "quantile_disc": _quantile_disc,
+    "approx_quantile": _approx_quantile,
 }
 
 

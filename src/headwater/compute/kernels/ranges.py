@@ -44,6 +44,11 @@ class Ranges:
         before = prefix_sums(mask)
         return Ranges(before[self.low], before[self.high], self.group, before[self.begin])
 
+    def seen_by(self, windows: Bool) -> Bool:
+        rows = int(self.begin[-1])
+        low, high = (side.reshape(-1)[windows] for side in (self.low, self.high))
+        return count_spans(low, high, rows) > 0
+
     def as_covers(self) -> Covers:
         rows, starts, covers = int(self.begin[-1]), {}, []
         for low, high in zip(self.low, self.high, strict=True):

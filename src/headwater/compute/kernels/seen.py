@@ -31,6 +31,9 @@ class Seen(Protocol):
     def totals(self, numbers: Int64) -> Int64:
         """The sum of the rows of each window, modulo 2**64."""
 
+    def seen_by(self, windows: Bool) -> Bool:
+        """The rows that any of the chosen windows sees."""
+
     def as_covers(self) -> Covers:
         """The same windows as the queries that see each row."""
 

@@ -49,6 +49,20 @@ def rank_by_code(codes: Int64, begin: Int64) -> Ranking:
     return Ranking(rank, at, begin)
 
 
+def rank_by_label(label: Int64, begin: Int64) -> Ranking:
+    """Rank the rows of each group by label, equal ones alike; rows are the labels themselves.
+
+    Labels are numbered from 0, those of each group behind those of the group before it.
+    """
+    labels = int(label.max(initial=-1)) + 1
+    group = np.repeat(np.arange(len(begin) - 1), np.diff(begin))
+    edges = np.zeros(len(begin), dtype=np.int64)
+    np.maximum.at(edges, group + 1, label + 1)
+    np.maximum.accumulate(edges, out=edges)
+    rank = (label - edges[group]).astype(np.int32)
+    return Ranking(rank, np.arange(labels), edges)
+
+
 def kth_ranks(
     ranks: tuple[Ranks, Ranks], places: tuple[Int64, Int64], k: Int64, bits: int
 ) -> Int64:

@@ -79,11 +79,16 @@ def to_codes(values: Values) -> Int64:
     """Integers that sort as the values do: NaN greatest and one, -0.0 as 0.0, false < true."""
     if values.dtype.kind != "f":
         return values.astype(np.int64)
+    return _flip(canonical_floats(values).view(np.int64))
+
+
+def canonical_floats(values: Values) -> Float64:
+    """The values as float64 of their own, with one NaN and one zero."""
     floats = values.astype(np.float64)
     floats += 0.0
     if len(floats) and np.isnan(floats.max()):
         floats[np.isnan(floats)] = np.nan
-    return _flip(floats.view(np.int64))
+    return floats
 
 
 def from_codes(codes: Int64, dtype: np.dtype[Any]) -> Values:

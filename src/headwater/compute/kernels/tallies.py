@@ -116,9 +116,18 @@ class Tally:
 
     def all_of(self, query: Int64) -> tuple[Int64, Int64, Int64]:
         """All labels of each given query in their order; the same arrays."""
-        size = self._spans.counts()[query]
-        span = self._spans.latest(query, size)
+        spans, begin = self._by_query
+        size = np.diff(begin)[query]
+        span = spans[ranges(begin[query], size)]
         return prefix_sums(size), self.label[span], self.count[span]
+
+    @cached_property
+    def _by_query(self) -> tuple[Int64, Int64]:
+        """The spans that hold each query, and where those of each begin and the last end."""
+        length = self.stop - self.start
+        query = ranges(self.start, length)
+        order = order_by(query)
+        return np.repeat(np.arange(len(length)), length)[order], begins(query, len(self.group))
 
 
 @dataclass(frozen=True, eq=False)
