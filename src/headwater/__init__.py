@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from headwater.definitions.source import Source
     from headwater.definitions.view import FeatureView
     from headwater.errors import HeadwaterError
+    from headwater.spines import label_spine, sample_negatives
     from headwater.splits import RandomSplit, TimeSplit
     from headwater.store import FeatureStore
 
@@ -43,6 +44,8 @@ __all__ = [
     "ValidationRule",
     "__version__",
     "feature_function",
+    "label_spine",
+    "sample_negatives",
 ]
 
 _HOMES = {
@@ -63,6 +66,8 @@ _HOMES = {
     "TimeSplit": "splits",
     "ValidationRule": "definitions.rules",
     "feature_function": "definitions.functions",
+    "label_spine": "spines",
+    "sample_negatives": "spines",
 }
 
 

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headwater.compute.describe import describe
-from headwater.compute.frames import to_pandas
+from headwater.compute.frames import as_pandas, as_polars
 from headwater.compute.historical import Options, Request
 from headwater.compute.pieces import Retrieval, Rows
 from headwater.definitions.service import FeatureRef, FeatureService, each_reference, parse_ref
-from headwater.errors import DefinitionError, MissingExtraError, NotFoundError, near_miss
+from headwater.errors import DefinitionError, NotFoundError, near_miss
 from headwater.expressions.analyzed import AnalyzedProject
 from headwater.registry.head import Head
 from headwater.registry.kinds import FeatureVersion
@@ -118,30 +118,11 @@ class HistoricalJob:
 
     def to_polars(self) -> Any:
         """A polars DataFrame. Raises MissingExtraError where polars is not installed."""
-        try:
-            import polars as pl
-        except ImportError:
-            raise MissingExtraError("to_polars()", "polars") from None
-        return pl.from_arrow(self.to_arrow())
+        return as_polars(self.to_arrow())
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame; integers with nulls stay integers (nullable types)."""
-        try:
-            import pandas as pd
-        except ImportError:
-            raise MissingExtraError("to_pandas()", "pandas") from None
-        nullable = {
-            pa.int32(): pd.Int32Dtype(),
-            pa.int64(): pd.Int64Dtype(),
-            pa.bool_(): pd.BooleanDtype(),
-        }
-        table = self.to_arrow()
-        with_nulls = {
-            field.type: nullable[field.type]
-            for field in table.schema
-            if field.type in nullable and table[field.name].null_count
-        }
-        return to_pandas(table, with_nulls.get)
+        return as_pandas(self.to_arrow())
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write a Parquet file (zstd), the whole of it or nothing, and return its path.

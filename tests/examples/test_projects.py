@@ -74,3 +74,16 @@ def test_definitions_are_typed(file):
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_labels_of_the_real_log():
+    script = ROOT / "examples" / "ads" / "labels.py"
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "59,862 impressions, 287 clicks: 0.4794%",
+        "3,182 rows kept: 9.0195% of them",
+        "weighted: 0.4932%",
+    ]

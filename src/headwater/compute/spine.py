@@ -22,6 +22,7 @@ from headwater.definitions.ticks import DAY
 from headwater.definitions.types import INTEGERS, NUMBERS, from_arrow, is_nested, to_arrow
 from headwater.errors import ComputeError, SpineError, near_miss
 from headwater.expressions.casts import can_cast
+from headwater.expressions.printing import quote_text
 
 _BEFORE = r"(--[^\n]*\n|/\*.*?\*/|[\s(])*"
 _QUERY = re.compile(_BEFORE + r"(select|with|from|values|table)\b(?!\.)", re.IGNORECASE | re.DOTALL)
@@ -120,7 +121,7 @@ def read_spine(given: Any, timestamp: str, engine: DuckDBEngine) -> Spine:
 
     Raises SpineError when it can't be read or its timestamps are missing, null or no times.
     """
-    table = _to_arrow(given, engine)
+    table = to_table(given, engine)
     names = table.column_names
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -134,7 +135,8 @@ def read_spine(given: Any, timestamp: str, engine: DuckDBEngine) -> Spine:
     return Spine(table, timestamp, _times(table[timestamp], timestamp))
 
 
-def _to_arrow(given: Any, engine: DuckDBEngine) -> pa.Table:
+def to_table(given: Any, engine: DuckDBEngine) -> pa.Table:
+    """Rows in any form that a spine may have, as an Arrow table. Raises SpineError."""
     if isinstance(given, pa.Table):
         return given
     if isinstance(given, pa.RecordBatch):
@@ -189,6 +191,18 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     if kinds.is_map(kind):
         return pa.map_(_plain_type(kind.key_type), _plain_type(kind.item_type))
     return kind
+
+
+def text_sql(given: str | Path, engine: DuckDBEngine) -> str:
+    """A SQL table expression for a query or the path of a Parquet file. Raises SpineError."""
+    text = str(given)
+    if isinstance(given, str) and _QUERY.match(given):
+        return f"({text.strip().rstrip(';')})"
+    if isinstance(given, Path) or text.endswith((".parquet", ".pq")):
+        return f"read_parquet({quote_text(str(engine.resolve(text)))})"
+    raise SpineError(
+        f"spine: '{text}' is neither a Parquet file (.parquet) nor a SQL query (SELECT ...)"
+    )
 
 
 def _from_text(given: str | Path, engine: DuckDBEngine) -> pa.Table:

@@ -181,6 +181,15 @@ class DuckDBEngine:
         with self._cursor(tables) as cursor:
             return cursor.sql(sql).to_arrow_table()
 
+    def write(self, sql: str, target: Path, tables: Mapping[str, pa.Table] | None = None) -> None:
+        """Write the result of a query into a Parquet file, in its order, in bounded memory.
+
+        Raises duckdb.Error; the caller knows what the query was for.
+        """
+        self.note(sql)
+        with self._cursor(tables) as cursor:
+            cursor.execute(f"COPY ({sql}) TO {quote_text(str(target))} (FORMAT parquet)")
+
     def apart(self, what: str, files: Iterable[str]) -> DuckDBEngine:
         """This engine for expressions that came over the API: its queries run in a process of
         their own, which sees `files` and no others, and is killed where it takes too much.
