@@ -46,6 +46,20 @@ def test_an_example_runs(project, tmp_path):
     assert headwater(folder, "materialize")
 
 
+def test_a_plot_has_raw_and_smoothed_rates(tmp_path):
+    ignored = shutil.ignore_patterns(".headwater", "__pycache__")
+    folder = shutil.copytree(ROOT / "examples" / "ads", tmp_path / "ads", ignore=ignored)
+    script, file = ROOT / "examples" / "ads" / "plot.py", tmp_path / "plot.svg"
+    command = [sys.executable, str(script), str(file), "--project", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    drawn = ET.parse(file).getroot()
+    texts = {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"raw", "smoothed, with its interval", "mean of the prior 0.48%", "3146"} <= texts
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}circle"))) > 48
+    assert "nan" not in file.read_text().lower()
+    assert file.read_text() == (ROOT / "docs/images/ctr-by-segment.svg").read_text()
+
+
 def test_a_plot_has_every_panel(tmp_path):
     folder = shutil.copytree(ROOT / "examples" / "equities", tmp_path / "equities")
     script, file = ROOT / "examples" / "equities" / "plot.py", tmp_path / "plot.svg"
