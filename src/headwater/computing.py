@@ -145,7 +145,7 @@ def _values(
     keys = _given(table, {key: request.join_keys.get(key, key) for key in view.join_keys})
     asked_with = _given(table, {name: name for name in view.feature(request.feature).request})
     told = values.told[request.feature]
-    column = values.columns[request.feature].to_pylist()
+    column = values.columns[request.feature].to_pylist(maps_as_pydicts="strict")
     return [
         FeatureValue(
             entity_id=_entity_id(keys[row]),
@@ -168,7 +168,9 @@ def _values(
 
 def _given(table: pa.Table, columns: Mapping[str, str]) -> list[dict[str, Any]]:
     """Row by row the values of some columns, under their own names."""
-    lists = {name: table[column].to_pylist() for name, column in columns.items()}
+    lists = {
+        name: table[column].to_pylist(maps_as_pydicts="strict") for name, column in columns.items()
+    }
     return [{name: lists[name][row] for name in lists} for row in range(table.num_rows)]
 
 

@@ -124,7 +124,7 @@ class _Explainer:
             view=view.name,
             revision=view.revision,
             definition=feature_line(feature),
-            value=values.columns[feature.name][0].as_py(),
+            value=values.columns[feature.name][0].as_py(maps_as_pydicts="strict"),
             status=_status(told),
             at=at,
             evaluated_at=instant,
@@ -132,7 +132,10 @@ class _Explainer:
             source=None if feature.reads_features else view.view.source_name,
             rows=rows_behind(self._reader, view, feature, keys, instant, limit=self._rows),
             inputs=tuple(self._input(view, name, at, instant) for name in feature.inputs),
-            request={name: self._reader.given[name][0].as_py() for name in feature.feature.request},
+            request={
+                name: self._reader.given[name][0].as_py(maps_as_pydicts="strict")
+                for name in feature.feature.request
+            },
         )
 
     def _input(self, view: AnalyzedView, name: str, at: int, instant: int) -> Explanation:

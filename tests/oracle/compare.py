@@ -17,11 +17,17 @@ def agrees(expected: Any, actual: Any) -> bool:
         return expected is None and actual is None
     if isinstance(expected, Near) and isinstance(actual, float):
         return _is_near(expected, actual)
+    expected, actual = _parts(expected), _parts(actual)
     if isinstance(expected, (list, tuple)) and isinstance(actual, (list, tuple)):
         return len(expected) == len(actual) and all(map(agrees, expected, actual))
     if isinstance(expected, float) and isinstance(actual, float):
         return _bits(expected) == _bits(actual)
     return type(expected) is type(actual) and expected == actual
+
+
+def _parts(value: Any) -> Any:
+    """A struct or a map as the pairs that it is made of, in their order."""
+    return list(value.items()) if isinstance(value, dict) else value
 
 
 def _is_near(expected: Near, actual: float) -> bool:

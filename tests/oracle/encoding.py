@@ -2,7 +2,8 @@
 
 Values follow https://github.com/msgpack/msgpack/blob/master/spec.md in the shortest form. Floats
 take 64 bits, a timestamp is the integer of its microseconds (rounded as C2 says), a date that of
-its days since 1970-01-01.
+its days since 1970-01-01, a struct a map in the order of its fields, a map an array of pairs in the
+order of its keys.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from datetime import date, datetime
 from typing import Any
 
 from oracle.times import FIRST_DAY, Nanos, from_datetime, source_instant
+
+
+class Map(dict[Any, Any]):
+    """The value of a map column, in the order of its keys; a plain dict is a struct."""
 
 
 def canonical(row: Mapping[str, Any]) -> bytes:
@@ -41,6 +46,11 @@ def encode(value: Any) -> bytes:
         return _integer(source_instant(value))
     if isinstance(value, date):
         return _integer((value - FIRST_DAY).days)
+    if isinstance(value, Map):
+        return encode(list(value.items()))
+    if isinstance(value, dict):
+        parts = b"".join(_text(name) + encode(part) for name, part in value.items())
+        return _length(len(value), (0x80, 15), (None, 0xDE, 0xDF)) + parts
     items = b"".join(encode(item) for item in value)
     return _length(len(value), (0x90, 15), (None, 0xDC, 0xDD)) + items
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from oracle.encoding import Map
 from oracle.times import from_datetime
 
 
@@ -83,4 +84,10 @@ EPOCH = Function("epoch_us({})", strict(from_datetime))
 IS_NULL = Function("({} IS NULL)", lambda a: a is None)
 COALESCE = Function("coalesce({}, {})", _coalesce)
 NULL_IF = Function("nullif({}, {})", _null_if)
+PACK = Function("{{'x': {}, 'y': {}}}", lambda x, y: {"x": x, "y": y})
+FIELD_A = Function("{}.a", strict(lambda struct: struct["a"]))
+UNDER_A = Function("{}['a']", strict(lambda found: found.get("a")))
+CARDINALITY = Function("cardinality({})", strict(len))
+MAP_KEYS = Function("map_keys({})", strict(lambda found: [*found]))
+MAKE_MAP = Function("map(['b', 'a'], [{}, {}])", lambda x, y: Map({"a": y, "b": x}))
 CASE = Function("CASE WHEN {} THEN {} ELSE {} END", lambda c, a, b: a if c is True else b)

@@ -118,7 +118,7 @@ def offline(store: FeatureStore, scenario: Scenario, at: int) -> list[dict[str, 
         FeatureRef(r.feature, alias=r.alias, join_keys=dict(r.join_keys)) for r in scenario.refs
     ]
     job = store.get_historical_features(moved, refs, timestamp=scenario.timestamp)
-    return job.to_arrow().to_pylist()
+    return job.to_arrow().to_pylist(maps_as_pydicts="strict")
 
 
 def compare(

@@ -27,17 +27,23 @@ from oracle import (
 from oracle.scalars import (
     ADD,
     AND,
+    CARDINALITY,
     CASE,
     COALESCE,
     DIVIDE,
     EPOCH,
     EQUAL,
+    FIELD_A,
     GREATER,
     IS_NULL,
+    MAKE_MAP,
     MULTIPLY,
     NULL_IF,
+    PACK,
     SUBTRACT,
+    UNDER_A,
 )
+from oracle.scalars import MAP_KEYS as MAP_KEYS_OF
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,14 @@ CONSTANTS: dict[str, Any] = {
 }
 
 
+STRUCT = "struct[a: float64, b: string]"
+MAP = "map[string, int64]"
+DTYPES = {"extreme": "int64", "struct": STRUCT, "map": MAP}
+DEFAULTS: dict[str, Any] = {STRUCT: {"a": 1.5, "b": None}, MAP: {"a": 1, "b": None}}
+
+
 def _dtype(kind: str) -> str:
-    return "int64" if kind == "extreme" else kind
+    return DTYPES.get(kind, kind)
 
 
 @st.composite
@@ -94,6 +106,18 @@ def row_values(draw: st.DrawFn, columns: Mapping[str, str]) -> Typed:
     column = Column(name)
     plain = Typed(column, _dtype(kind))
     made = [plain, plain]
+    other, of_other = draw(st.sampled_from(sorted(columns.items())))
+    pair = f"struct[x: {plain.dtype}, y: {_dtype(of_other)}]"
+    made.append(Typed(Apply(PACK, column, Column(other)), pair))
+    if kind == "struct":
+        made.append(Typed(Apply(FIELD_A, column), "float64"))
+    if kind == "map":
+        made.append(Typed(Apply(UNDER_A, column), "int64"))
+        made.append(Typed(Apply(CARDINALITY, column), "int64"))
+        made.append(Typed(Apply(MAP_KEYS_OF, column), "list[string]"))
+    if kind == of_other:
+        both = Apply(MAKE_MAP, column, Column(other))
+        made.append(Typed(both, f"map[string, {plain.dtype}]"))
     if kind in CONSTANTS and kind != "float32":
         constant = Constant(CONSTANTS[kind])
         made.append(Typed(Apply(NULL_IF, column, constant), "int64" if kind == "int32" else kind))
@@ -166,6 +190,8 @@ def aggregates(
         "top_k": (f"list[{arg.dtype}]", draw(st.integers(1, 3))),
         "quantile_disc": (arg.dtype, draw(st.sampled_from((0.0, 0.1, 0.5, 0.55, 1.0)))),
     }
+    if arg.dtype.endswith("]"):  # of lists, structs and maps there is no order
+        made = {n: made[n] for n in ("count", "first", "last", "last_k")}
     if arg.dtype in MAP_KEYS:
         made["histogram"] = (f"map[{MAP_KEYS[arg.dtype]}, int64]", None)
     if arg.dtype in NUMBERS and not _has_extremes(over):
@@ -289,6 +315,11 @@ def derived(draw: st.DrawFn, known: Mapping[str, Typed], *, as_of: bool) -> tupl
     numbers = sorted(n for n, t in known.items() if t.dtype in ("float64", "int64") and t.exact)
     name = draw(st.sampled_from(sorted(known)))
     made = [Typed(Apply(IS_NULL, Input(name)), "bool")]
+    exact = sorted(n for n, t in known.items() if t.exact)
+    if exact:
+        one, two = draw(st.sampled_from(exact)), draw(st.sampled_from(exact))
+        dtype = f"struct[x: {known[one].dtype}, y: {known[two].dtype}]"
+        made.append(Typed(Apply(PACK, Input(one), Input(two)), dtype))
     if numbers:
         left, right = draw(st.sampled_from(numbers)), draw(st.sampled_from(numbers))
         both = Input(left), Input(right)
@@ -309,6 +340,5 @@ def derived(draw: st.DrawFn, known: Mapping[str, Typed], *, as_of: bool) -> tupl
 
 
 def _defaults(typed: Typed) -> st.SearchStrategy[Any]:
-    if typed.dtype not in CONSTANTS:
-        return st.none()
-    return st.sampled_from((None, None, None, CONSTANTS[typed.dtype]))
+    found = CONSTANTS.get(typed.dtype, DEFAULTS.get(typed.dtype))
+    return st.sampled_from((None, None, None, found))

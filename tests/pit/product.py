@@ -47,12 +47,14 @@ ARROW = {
     "float64": pa.float64(),
     "string": pa.string(),
     "bytes": pa.binary(),
+    "struct": pa.struct([("a", pa.float64()), ("b", pa.string())]),
+    "map": pa.map_(pa.string(), pa.int64()),
 }
 
 
 def training_set(scenario: Scenario, **options: Any) -> list[dict[str, Any]]:
     """The rows of the product's training set, times as aware datetimes."""
-    return training_table(scenario, **options).to_pylist()
+    return training_table(scenario, **options).to_pylist(maps_as_pydicts="strict")
 
 
 def training_table(
@@ -80,7 +82,7 @@ def without_spine(scenario: Scenario, rows: Rows, piece_rows: int) -> list[dict[
         options = Options(scenario.timestamp, scenario.knowledge)
         asked = tuple(requests(scenario, project))
         found = Retrieval(_engine(), rows, asked, options).pieces(piece_rows)
-        return [row for table in found for row in table.to_pylist()]
+        return [row for table in found for row in table.to_pylist(maps_as_pydicts="strict")]
 
 
 def dtype_of(kind: pa.DataType) -> str | None:
@@ -172,6 +174,9 @@ def to_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> pa.
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_map(kind):
+        # in no good order, since files keep any
+        return pa.array([None if v is None else [*v.items()][::-1] for v in values], kind)
     if not pa.types.is_timestamp(kind):
         return pa.array(values, kind)
     per_unit = {"ns": 1, "us": 1_000, "ms": 1_000_000}[kind.unit]

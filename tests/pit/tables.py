@@ -16,6 +16,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from oracle import DAY, HOUR, MINUTE, Nanos, Source
+from oracle.encoding import Map
 from oracle.times import FIRST_DAY, from_datetime, to_datetime
 
 # Mondays, the epoch, hours around which clocks move, and years that few tests see.
@@ -97,6 +98,12 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "bytes": st.sampled_from((b"", b"a", b"b", b"\xff", b"a\x00")),
     "timestamp": st.sampled_from(ANCHORS).map(to_datetime),
     "date": st.sampled_from((date(2024, 2, 29), date(1970, 1, 1), date(1969, 12, 31))),
+    "struct": st.tuples(st.none() | _FLOATS, st.none() | st.text("abé", max_size=2)).map(
+        lambda parts: dict(zip("ab", parts, strict=True))
+    ),
+    "map": st.dictionaries(st.sampled_from(("a", "b", "", "é", "\uff5e")), st.none() | _SMALL).map(
+        lambda found: Map(sorted(found.items()))
+    ),
 }
 
 

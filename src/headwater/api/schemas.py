@@ -108,7 +108,7 @@ class FeatureCreate(_Request):
     feature_type: FeatureType
     data_type: DataType = Field(
         description="float (64 bits), integer (64 bits), string, boolean, timestamp; also float32, "
-        "int32, bytes, date and list[...] of these"
+        "int32, bytes, date, and list[...], struct[name: type, ...] and map[key, value] of these"
     )
     description: Text | None = None
     owner: Line | None = None

@@ -131,7 +131,7 @@ def _plain(value: pa.Scalar) -> Any:
     if pa.types.is_binary(kind):
         text = value.as_py().hex()
     elif pa.types.is_nested(kind):
-        text = repr(value.as_py())
+        text = repr(value.as_py(maps_as_pydicts="strict"))
     else:
         text = pc.cast(value, pa.string()).as_py()
     return text if len(text) <= _LETTERS else f"{text[: _LETTERS - 3]}..."
