@@ -6,7 +6,7 @@ a row, whatever the windows. Memory stays bounded: some windows at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -109,9 +109,11 @@ def paired_columns(
     total = max(1, sum(int(expansion.counts.sum()) for expansion, _ in work))
     done, found = 0, {}
     for expansion, members in work:
+        names = sorted({name for leaf in members for name in leaf.columns})
+        rows = {name: whole(facts.columns[name]) for name in names}
         parts: dict[str, list[pa.Array]] = {leaf.name: [] for leaf in members}
         for pairs in expansion.parts(PAIRS):
-            for name, column in _part(engine, facts, pairs, members).items():
+            for name, column in _part(engine, rows, pairs, members).items():
                 parts[name].append(column)
             done += len(pairs.row)
             on_share(done / total)
@@ -127,12 +129,14 @@ def _expansion(facts: Facts, queries: Queries, frame: Frame, mask: str | None) -
 
 
 def _part(
-    engine: DuckDBEngine, facts: Facts, pairs: Pairs, leaves: Sequence[PairedLeaf]
+    engine: DuckDBEngine,
+    rows: Mapping[str, pa.Array],
+    pairs: Pairs,
+    leaves: Sequence[PairedLeaf],
 ) -> dict[str, pa.Array]:
-    """The values of the leaves over the windows of some pairs."""
-    names = sorted({name for leaf in leaves for name in leaf.columns})
+    """The values of the leaves over the windows of some pairs, from columns of the rows."""
     row = pa.array(pairs.row)
-    columns = {name: whole(facts.columns[name].take(row)) for name in names}
+    columns = {name: column.take(row) for name, column in rows.items()}
     nodes = dict.fromkeys(n for leaf in leaves for n in (*leaf.args, leaf.where) if n is not None)
     trees = {f"value {place}": node for place, node in enumerate(nodes)}
     computed = evaluate(engine, trees, columns, len(pairs.row), as_of=pairs.time)
