@@ -16,8 +16,9 @@ from headwater.errors import DefinitionError
 NAME_RULE = "is not a name; use a letter, then letters, digits and '_', 128 at the most"
 DURATION_RULE = "is not a duration; write a number and one of us ms s m h d w, as in '7d'"
 TYPES = (
-    "(types: bool, int32, int64, float32, float64, string, bytes, timestamp, date, list[...], "
-    "struct[name: type, ...], map[key, value], vector[float32, size])"
+    "(types: bool, int32, int64, float32, float64, string, bytes, timestamp, date, "
+    "decimal(digits, scale), list[...], struct[name: type, ...], "
+    "map[key, value], vector[float32, size])"
 )
 KEYS = {"user_id": "string"}
 FEATURE = Feature("a", "x")

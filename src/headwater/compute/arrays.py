@@ -29,7 +29,8 @@ class Encoded:
 
 
 def encode(column: pa.ChunkedArray) -> Encoded:
-    """Numbers and booleans as they are, times as integers, text as codes in its own order.
+    """Numbers and booleans as they are, times and decimals as integers, text as codes in its own
+    order.
 
     Of a list, a struct or a map no kernel asks more than whether it is null, and where it stands.
     """
@@ -42,6 +43,8 @@ def encode(column: pa.ChunkedArray) -> Encoded:
     if kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind):
         values = _filled(column, 0)
         return Encoded(values, valid, lambda v, ok: masked(v.astype(values.dtype), ok, kind))
+    if kinds.is_decimal128(kind):
+        return Encoded(_units(column), valid, lambda v, ok: decimals(v, ok, kind))
     if kinds.is_timestamp(kind) or kinds.is_date32(kind):
         as_int = pa.int64() if kinds.is_timestamp(kind) else pa.int32()
         values = _filled(pc.cast(column, as_int), 0).astype(np.int64)
@@ -53,6 +56,35 @@ def encode(column: pa.ChunkedArray) -> Encoded:
     return _codes(column, valid)
 
 
+def _units(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Decimals of at most 18 digits in units of their last one."""
+    array = whole(column)
+    words = np.frombuffer(array.buffers()[1], np.int64).reshape(-1, 2)  # 128 bits, low ones first
+    found = words[array.offset : array.offset + len(array), 0].copy()
+    if array.null_count:
+        found[array.is_null().to_numpy(zero_copy_only=False)] = 0
+    return found
+
+
+def decimals(
+    units: NDArray[np.int64],
+    valid: NDArray[np.bool_] | None,
+    kind: pa.Decimal128Type,
+    what: str = "a value",
+) -> pa.Array:
+    """Decimals from units of their last digit, null wherever `valid` is false.
+
+    Raises ComputeError where one, of `what`, has more digits than the type.
+    """
+    known = units if valid is None else units[valid]
+    limit = 10**kind.precision
+    if known.size and not -limit < int(known.min()) <= int(known.max()) < limit:
+        raise ComputeError(f"{what} does not fit decimal({kind.precision}, {kind.scale})")
+    words = np.stack([units, units >> 63], axis=1)
+    mask = None if valid is None else pa.array(valid).buffers()[1]
+    return pa.Array.from_buffers(kind, len(units), [mask, pa.py_buffer(words)])
+
+
 def _no_decode(_codes: NDArray[Any], _valid: NDArray[np.bool_] | None) -> pa.Array:
     raise ComputeError("a list, a struct or a map is not made of codes")
 
@@ -61,7 +93,7 @@ def hashed(column: pa.ChunkedArray) -> Encoded:
     """Single values by a hash of 64 bits, which does not turn back."""
     kind, kinds = column.type, pa.types
     valid = None if column.null_count == 0 else pc.is_valid(column).to_numpy()
-    if kinds.is_primitive(kind) or kinds.is_boolean(kind):
+    if kinds.is_primitive(kind) or kinds.is_boolean(kind) or kinds.is_decimal(kind):
         return Encoded(hash_numbers(encode(column).values), valid, masked)
     array = whole(column).cast(pa.large_binary())
     if len(array) == 0:

@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headwater.compute.arrays import Encoded, encode, hashed, masked, rows_of
+from headwater.compute.arrays import Encoded, decimals, encode, hashed, masked, rows_of
 from headwater.compute.kernels.rows import Aggregation, Listed, Lists, Result
 from headwater.compute.values import nulled, whole
+from headwater.definitions.types import MAX_DIGITS
 from headwater.errors import ComputeError
+from headwater.expressions.printing import canonical
 from headwater.expressions.tree import Aggregate
 
 OF_VALUES = frozenset({"min", "max", "mode", "quantile_disc"})
@@ -75,6 +77,9 @@ def to_arrow_column(
         return rows_of(result, source)
     if node.name in OF_VALUES and argument is not None:
         return argument.decode(result.values, result.valid)
+    if node.name == "sum" and source is not None and pa.types.is_decimal(source.type):
+        kind = pa.decimal128(MAX_DIGITS, source.type.scale)
+        return decimals(result.values, result.valid, kind, canonical(node))
     return masked(result.values, result.valid)
 
 

@@ -1,8 +1,9 @@
 """The types of values: their names, the aliases that users write, and their parts.
 
 A nested type is written with its parts in brackets: `list[int64]`, `map[string, int64]`,
-`struct[ctr: float64, "of day": list[string]]`, `vector[float32, 64]`. The canonical name of a
-type is the type: equal names, equal types.
+`struct[ctr: float64, "of day": list[string]]`, `vector[float32, 64]`; `decimal(12, 2)` is a number
+of at most 12 digits, 2 of them behind the point. The canonical name of a type is the type: equal
+names, equal types.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ FLOATS = ("float32", "float64")
 NUMBERS = (*INTEGERS, *FLOATS)
 MAX_DEPTH = 8
 MAX_SIZE = 16_384
+MAX_DIGITS = 18
+"""Of a decimal: so many fit 64 bits, by which sums are exact and fast."""
 
 _ALIASES = {
     "boolean": "bool",
@@ -50,8 +53,15 @@ _ALIASES = {
     "binary": "bytes",
     "datetime": "timestamp",
 }
-_NESTED = ("list[...]", "struct[name: type, ...]", "map[key, value]", "vector[float32, size]")
-_OPENING, _CLOSING = "[<", "]>"
+_WITH_PARTS = (
+    "decimal(digits, scale)",
+    "list[...]",
+    "struct[name: type, ...]",
+    "map[key, value]",
+    "vector[float32, size]",
+)
+_OPENING, _CLOSING = "[<(", "]>)"
+_DECIMAL = re.compile(r"decimal\s*[(\[<]\s*([0-9]{1,2})\s*(?:,\s*([0-9]{1,2})\s*)?[)\]>]")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FIELD = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*|"(?:[^"]|"")+")\s*:(.*)', re.DOTALL)
 
@@ -68,6 +78,8 @@ def _parse(text: str, written: str, depth: int) -> str:
     name = text.strip()
     if depth > MAX_DEPTH:
         raise ValueError(f"'{written}' is nested too deeply; {MAX_DEPTH} levels are the most")
+    if name.lower().startswith("decimal"):
+        return _decimal(name, written)
     found = re.fullmatch(r"([A-Za-z]+)\s*(?:\[(.*)\]|<(.*)>)", name, re.DOTALL)
     if found is None:
         return _scalar(name.lower(), written)
@@ -121,6 +133,17 @@ def _vector(parts: list[str], written: str, depth: int) -> str:
     return vector_of(inner, int(size))
 
 
+def _decimal(name: str, written: str) -> str:
+    found = _DECIMAL.fullmatch(name.lower())
+    precision, scale = (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+    if not 1 <= precision <= MAX_DIGITS or scale > precision:
+        raise ValueError(
+            f"'{written}': a decimal is written decimal(digits, scale), with at most {MAX_DIGITS} "
+            "digits, of which scale are behind the point, as in decimal(12, 2)"
+        )
+    return decimal_of(precision, scale)
+
+
 def _scalar(name: str, written: str) -> str:
     found = _ALIASES.get(name, name)
     if found not in SCALARS:
@@ -130,7 +153,8 @@ def _scalar(name: str, written: str) -> str:
 
 def _unknown(name: str, written: str) -> ValueError:
     hint = near_miss(name, [*SCALARS, *_ALIASES])
-    return ValueError(f"'{written}' is not a type{hint} (types: {', '.join((*SCALARS, *_NESTED))})")
+    known = ", ".join((*SCALARS, *_WITH_PARTS))
+    return ValueError(f"'{written}' is not a type{hint} (types: {known})")
 
 
 def _split(inner: str) -> list[str]:
@@ -169,7 +193,21 @@ def _repeated(names: Iterable[str]) -> str | None:
     return None
 
 
-# --- lists, structs, maps, vectors --------------------------------------------------------
+# --- decimals, lists, structs, maps, vectors ----------------------------------------------
+
+
+def is_decimal(dtype: str) -> bool:
+    return dtype.startswith("decimal(")
+
+
+def digits(dtype: str) -> tuple[int, int]:
+    """How many digits a decimal has, and how many of them behind the point."""
+    precision, _, scale = dtype[8:-1].partition(", ")
+    return int(precision), int(scale)
+
+
+def decimal_of(precision: int, scale: int) -> str:
+    return f"decimal({precision}, {scale})"
 
 
 def is_nested(dtype: str) -> bool:
@@ -244,7 +282,7 @@ def parts_of(dtype: str) -> tuple[str, ...]:
 
 def holds(dtype: str, wanted: str) -> bool:
     """Whether a type is, or has somewhere inside it, the type or kind (`map`) that is wanted."""
-    if dtype == wanted or dtype.startswith(f"{wanted}["):
+    if dtype == wanted or dtype.startswith((f"{wanted}[", f"{wanted}(")):
         return True
     return any(holds(part, wanted) for part in parts_of(dtype))
 
@@ -264,6 +302,8 @@ def to_arrow(dtype: str) -> pa.DataType:
         return pa.map_(*map(to_arrow, key_and_value(dtype)))
     if is_vector(dtype):
         return pa.list_(to_arrow(element(dtype)), size(dtype))
+    if is_decimal(dtype):
+        return pa.decimal128(*digits(dtype))
     arrow: dict[str, Any] = {
         "bool": pa.bool_(),
         "int32": pa.int32(),
@@ -295,6 +335,8 @@ def from_arrow(arrow: pa.DataType) -> str | None:
         return _from_struct(arrow)
     if kinds.is_map(arrow):
         return _from_map(arrow)
+    if kinds.is_decimal(arrow) and 0 <= arrow.scale <= arrow.precision <= MAX_DIGITS:
+        return decimal_of(arrow.precision, arrow.scale)
     tests = (
         (kinds.is_boolean, "bool"),
         (kinds.is_int8, "int32"),

@@ -12,8 +12,10 @@ from typing import Any
 from headwater.definitions.types import (
     FLOATS,
     NUMBERS,
+    digits,
     element,
     fields,
+    is_decimal,
     is_list,
     is_map,
     is_nested,
@@ -41,6 +43,8 @@ def can_cast(before: str, after: str) -> bool:
         return _can_be_floats(before, after)
     if is_nested(before) or is_nested(after):
         return unify([before, after]) == after
+    if is_decimal(before) or is_decimal(after):
+        return unify([before, after]) == after
     if before in _PLAIN:
         return after in (*_PLAIN, "string")
     if before == "string":
@@ -64,7 +68,7 @@ def caster(dtype: str, *, is_try: bool = False) -> Callable[[Any], Any]:
     """
     if is_nested(dtype):
         return _nested(dtype, is_try=is_try)
-    cast = _CASTS[dtype]
+    cast = _decimal(dtype) if is_decimal(dtype) else _CASTS[dtype]
     if not is_try:
         return cast
 
@@ -140,6 +144,12 @@ def _read_integer(text: str, dtype: str) -> int:
     if not number.is_finite() or number.adjusted() > 20:
         raise _impossible(text, dtype)
     return int(number.to_integral_value(ROUND_HALF_UP))
+
+
+def _decimal(dtype: str) -> Callable[[Any], Decimal]:
+    """From a decimal with no more digits on either side of the point."""
+    step = Decimal(1).scaleb(-digits(dtype)[1])
+    return lambda value: value.quantize(step)
 
 
 def _double(value: Any) -> float:

@@ -15,6 +15,7 @@ from headwater.definitions.types import (
     MAX_SIZE,
     NUMBERS,
     holds,
+    is_decimal,
     is_nested,
     is_vector,
     size,
@@ -294,7 +295,8 @@ def _dtype(draft: Draft, feature: Feature, tree: Node | None, types: Mapping[str
             )
         return found
     fits = found in (feature.dtype, "null")
-    fits = fits or (is_nested(found) and can_cast(found, feature.dtype))
+    has_parts = is_nested(found) or is_decimal(found)
+    fits = fits or (has_parts and can_cast(found, feature.dtype))
     if not fits and not (feature.dtype in NUMBERS and found in NUMBERS and tree is not None):
         raise DefinitionError(
             f"{draft.where(feature.name, 'dtype')}: is {feature.dtype}, but the definition gives "

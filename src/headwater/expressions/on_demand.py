@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 
 from headwater.definitions.feature import Feature
+from headwater.definitions.types import holds
 from headwater.errors import DefinitionError
 from headwater.expressions.analyzed import AnalyzedFeature
 from headwater.expressions.drafts import Draft
@@ -31,7 +32,9 @@ def check_request(draft: Draft, feature: Feature) -> None:
     used = feature.function.inputs if feature.function is not None else names
     keys = {} if draft.entity is None else draft.entity.join_keys
     check_home(draft, feature, next(iter(feature.request)))
-    for name in feature.request:
+    for name, dtype in feature.request.items():
+        if holds(dtype, "decimal"):
+            raise DefinitionError(f"{where}: '{name}' can't be {dtype}; take float64 or string")
         if name in keys:
             raise DefinitionError(
                 f"{where}: '{name}' is a join key of entity '{draft.view.entity_name}'; name it "

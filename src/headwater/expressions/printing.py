@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from headwater.definitions.types import (
+    digits,
     element,
     fields,
+    is_decimal,
     is_list,
     is_map,
     is_struct,
@@ -67,6 +69,8 @@ def duckdb_type(dtype: str) -> str:
         return f"MAP({', '.join(map(duckdb_type, key_and_value(dtype)))})"
     if is_vector(dtype):
         return f"{duckdb_type(element(dtype))}[{size(dtype)}]"
+    if is_decimal(dtype):
+        return f"DECIMAL{digits(dtype)}"
     return DUCKDB_TYPES[dtype]
 
 

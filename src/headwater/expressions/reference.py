@@ -33,8 +33,10 @@ all else is refused when a project is planned. This page is written by
 lists (`BIGINT[]`), structs (`STRUCT(a DOUBLE, b VARCHAR)`: named fields in an order), maps
 (`MAP(VARCHAR, BIGINT)`: values under keys that are strings, int64, booleans or dates, kept in the
 order of the keys), and these in one another; and vectors (`FLOAT[64]`, `DOUBLE[3]`: always as many
-floats, none of them null; as a list they count where a function takes one). `0.1` is a float64, `1`
-an int64. Numbers widen by
+floats, none of them null; as a list they count where a function takes one). Columns of a source
+may be decimals (`decimal(12, 2)`, at most 18 digits; with more they are read as float64): they stay
+exact where a value is passed on, compared with its like or summed, and widen to float64 where they
+are computed with. `0.1` is a float64, `1` an int64. Numbers widen by
 themselves (int32 to int64, integers and float32 to float64), and arithmetic works on int64 and
 float64 only. A date widens to a timestamp where a function takes one. Nothing else is converted:
 write `CAST`. A text is cast if it looks like `-12`, `1.5e3`, `inf`, `2024-01-31` or

@@ -7,8 +7,12 @@ from collections.abc import Mapping, Sequence
 from headwater.definitions.types import (
     FLOATS,
     INTEGERS,
+    MAX_DIGITS,
     NUMBERS,
+    decimal_of,
+    digits,
     element,
+    is_decimal,
     is_list,
     is_nested,
     is_struct,
@@ -267,7 +271,7 @@ class _Resolver:
         if groups.get("O") == "float32":
             groups["O"] = "float64"
         if "N" in members:
-            real = any(dtype in FLOATS for _, dtype in members["N"])
+            real = any(dtype in FLOATS or is_decimal(dtype) for _, dtype in members["N"])
             groups["N"] = "float64" if real else "int64"
         types = {pattern: [dtype for _, dtype in of] for pattern, of in members.items()}
         return groups | {"list[V]": list_of(groups.get("V", NULL))} | nested_groups(types)
@@ -310,11 +314,18 @@ class _Resolver:
         where = None
         if node.where is not None:
             where = self._given(self.visit(node.where), "bool", "FILTER (WHERE ...)")
+        if "number" in function.takes and function.name != "sum":
+            found = [_given_double(*given) for given in found]
         if function.takes == ("key",):
             found = [(_given_key(*found[0]), _key(found[0][1]))]
         args = tuple(arg for arg, _ in found)
         tree = Aggregate(node.name, args, node.distinct, where, node.parameters)
         return tree, _result(function, found[0][1] if found else NULL)
+
+
+def _given_double(node: Node, dtype: str) -> _Typed:
+    """A decimal as the double by which it is counted on; all else as it is."""
+    return (Cast(node, "float64"), "float64") if is_decimal(dtype) else (node, dtype)
 
 
 def _written_cast(arg: Node, before: str, after: str, *, is_try: bool) -> Node:
@@ -384,6 +395,8 @@ def _result(function: AggregateFunction, dtype: str) -> str:
     """The type of an aggregate or sequence call over values of a type."""
     if _is_elementwise(function, dtype):
         return vector_of(_result(function, element(dtype)), size(dtype))
+    if function.gives == "wide" and is_decimal(dtype):
+        return decimal_of(MAX_DIGITS, digits(dtype)[1])
     if function.gives == "wide":
         return "int64" if dtype in INTEGERS else "float64"
     if function.gives == "T":

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from headwater.definitions.types import (
     FLOATS,
     INTEGERS,
     MAP_KEYS,
+    MAX_DIGITS,
     NUMBERS,
     SCALARS,
+    decimal_of,
+    digits,
     element,
     fields,
+    is_decimal,
     is_list,
     is_map,
     is_nested,
@@ -82,7 +86,18 @@ def unify(types: Sequence[str]) -> str | None:
         return "int64"
     if kinds <= set(NUMBERS):
         return "float64"
+    decimals = set(filter(is_decimal, kinds))
+    if decimals and kinds - decimals <= set(NUMBERS):
+        return _unify_decimals(decimals) if decimals == kinds else "float64"
     return _unify_nested(sorted(kinds))
+
+
+def _unify_decimals(kinds: Iterable[str]) -> str:
+    """The decimal that has room for all; float64 where none has."""
+    found = [digits(kind) for kind in kinds]
+    scale = max(behind for _, behind in found)
+    precision = max(whole - behind for whole, behind in found) + scale
+    return decimal_of(precision, scale) if precision <= MAX_DIGITS else "float64"
 
 
 def _unify_nested(kinds: Sequence[str]) -> str | None:
@@ -137,7 +152,7 @@ def fits(pattern: str, dtype: str) -> bool:
     if pattern in ("T", "O", "scalar", "ordered"):
         return not is_nested(dtype)
     if pattern in ("N", "C", "number"):
-        return dtype in NUMBERS
+        return dtype in NUMBERS or is_decimal(dtype)
     if pattern == "sized":
         return dtype == "string" or is_list(dtype)
     if pattern in ("lists", "items"):

@@ -31,6 +31,8 @@ def _column(column: pa.Array) -> dict[str, Any]:
     if kinds.is_nested(column.type):
         return found
     found["distinct"] = pc.count_distinct(column, mode="only_valid").as_py()
+    if kinds.is_decimal(column.type):
+        return found | _numbers(column.cast(pa.float64()))
     if kinds.is_floating(column.type) or kinds.is_integer(column.type):
         return found | _numbers(column)
     if kinds.is_temporal(column.type):

@@ -17,6 +17,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from itertools import repeat
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
@@ -27,6 +28,7 @@ from headwater.definitions.types import (
     element,
     fields,
     holds,
+    is_decimal,
     is_list,
     is_map,
     is_struct,
@@ -56,8 +58,8 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 class Row(msgspec.Struct, array_like=True, gc=False):
     """One decoded row: its times (aware, UTC) and its values in the layout's order.
 
-    Values are bool, int, float, str, bytes, datetime (UTC), date, lists of these, dicts (a struct
-    by the names of its fields, a map in the order of its keys), or None.
+    Values are bool, int, float, Decimal, str, bytes, datetime (UTC), date, lists of these, dicts
+    (a struct by the names of its fields, a map in the order of its keys), or None.
     """
 
     event_time: dt.datetime
@@ -209,10 +211,12 @@ def _row_type(mark: str, features: tuple[tuple[str, str], ...]) -> type[Row]:
 
 
 def _decoded(dtype: str) -> Any:
-    """What msgspec has to know of a type: MessagePack carries dates as text, all else as itself."""
-    if not holds(dtype, "date"):
+    """What msgspec has to know of a type: MessagePack carries dates and decimals as text, all else
+    as itself.
+    """
+    if not (holds(dtype, "date") or holds(dtype, "decimal")):
         return Any
-    made: Any = dt.date
+    made: Any = Decimal if is_decimal(dtype) else dt.date
     if is_list(dtype):
         made = GenericAlias(list, (_decoded(element(dtype)),))
     elif is_map(dtype):

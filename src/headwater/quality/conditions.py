@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from headwater.definitions.feature import Feature
 from headwater.definitions.rules import BUILT_RULES, ValidationRule
-from headwater.definitions.types import FLOATS, NUMBERS, is_nested
+from headwater.definitions.types import FLOATS, NUMBERS, is_decimal, is_nested
 from headwater.errors import DefinitionError, NotSupportedError, near_miss
 
 _ENUM_TYPES = ("bool", *NUMBERS, "string")
@@ -56,7 +56,7 @@ def _no_problem(_parameters: dict[str, Any], _dtype: str) -> str | None:
 def _range_problem(_parameters: dict[str, Any], dtype: str) -> str | None:
     return (
         None
-        if dtype in NUMBERS
+        if dtype in NUMBERS or is_decimal(dtype)
         else f"does not fit {dtype}; a range needs one of {', '.join(NUMBERS)}"
     )
 
@@ -95,6 +95,8 @@ def _range_failures(column: pa.Array, parameters: dict[str, Any]) -> pa.Array:
     low, high = parameters.get("min"), parameters.get("max")
     if pa.types.is_integer(column.type):
         return _integer_range(column.cast(pa.int64()), low, high)
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
     failed = pc.is_nan(column)
     if low is not None:
         failed = pc.or_(failed, pc.less(column, _bound(low, column.type)))

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
@@ -16,8 +17,10 @@ from headwater.definitions.rules import ValidationRule
 from headwater.definitions.types import (
     FLOATS,
     NUMBERS,
+    digits,
     element,
     fields,
+    is_decimal,
     is_list,
     is_map,
     is_struct,
@@ -115,6 +118,8 @@ def _read(dtype: str, value: Any) -> Any:
     if isinstance(value, bool):
         if dtype == "bool":
             return value
+    elif isinstance(value, int | float | str) and is_decimal(dtype):
+        return _decimal(dtype, value)
     elif isinstance(value, int | float) and dtype in NUMBERS:
         return _number(dtype, value)
     elif isinstance(value, str) and dtype in _READERS:
@@ -129,6 +134,18 @@ def _key(dtype: str, name: str) -> Any:
     if dtype == "bool" and name in ("true", "false"):
         return name == "true"
     return _read(dtype, name)
+
+
+def _decimal(dtype: str, value: float | str) -> Decimal:
+    precision, scale = digits(dtype)
+    try:
+        found = Decimal(str(value))
+        exact = found.quantize(Decimal(1).scaleb(-scale))
+    except InvalidOperation:
+        raise ValueError(value) from None
+    if exact != found or abs(exact) >= 10 ** (precision - scale):
+        raise ValueError(value)
+    return exact
 
 
 def _number(dtype: str, value: Any) -> Any:
