@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from headwater.compute.describe import feature_line
 from headwater.compute.provenance import Provenance, rows_behind
-from headwater.compute.reading import Reader, visible
+from headwater.compute.reading import Keys, Reader, visible
 from headwater.compute.told import STATUSES, Told
 from headwater.definitions.types import to_arrow
 from headwater.errors import RequestError, near_miss
@@ -31,8 +31,9 @@ class Explanation:
 
     `at` is the time of the reader, `evaluated_at` the tick (or `at`) as of which the value is,
     `event_time` its own age. `rows` are those of the source, for what reads one; `inputs` the
-    features that it reads, explained in their turn. `sql` are the statements that were run, of
-    the whole explanation, and stand at its top.
+    features that it reads, explained in their turn: one that is read at the value of another has
+    a `key` that says so. `sql` are the statements that were run, of the whole explanation, and
+    stand at its top.
     """
 
     feature: str
@@ -50,6 +51,7 @@ class Explanation:
     inputs: tuple[Explanation, ...] = ()
     request: Mapping[str, Any] = field(default_factory=dict)
     sql: tuple[str, ...] = ()
+    key: Mapping[str, Any] = field(default_factory=dict)
 
 
 def explain(
@@ -76,7 +78,7 @@ def explain(
     keys = {name: columns[name] for name in view.join_keys}
     with store.engine.traced() as statements:
         reader.read(view, [feature.name], keys, np.array([at]))
-    found = _Explainer(reader, keys, rows).of(view, feature, at)
+    found = _Explainer(reader, rows).of(view, feature, at, keys)
     return replace(found, version=request.version, sql=tuple(statements))
 
 
@@ -100,21 +102,26 @@ def _typed(
 
 
 class _Explainer:
-    """Walks from a feature to what it reads; each feature is explained once for each instant."""
+    """Walks from a feature to what it reads; each feature is explained once for each instant and
+    key.
+    """
 
-    def __init__(self, reader: Reader, keys: Mapping[str, pa.Array], rows: int) -> None:
+    def __init__(self, reader: Reader, rows: int) -> None:
         self._reader = reader
-        self._keys = keys
         self._rows = rows
-        self._known: dict[tuple[str, int], Explanation] = {}
+        self._known: dict[tuple[str, int, str], Explanation] = {}
 
-    def of(self, view: AnalyzedView, feature: AnalyzedFeature, at: int) -> Explanation:
-        if (feature.name, at) not in self._known:
-            self._known[feature.name, at] = self._made(view, feature, at)
-        return self._known[feature.name, at]
+    def of(self, view: AnalyzedView, feature: AnalyzedFeature, at: int, given: Keys) -> Explanation:
+        """A feature for the key that is among the `given`, by a reader at a time."""
+        keys = {name: given[name] for name in view.join_keys}
+        known = feature.name, at, repr(_plain(keys))
+        if known not in self._known:
+            self._known[known] = self._made(view, feature, at, keys)
+        return self._known[known]
 
-    def _made(self, view: AnalyzedView, feature: AnalyzedFeature, at: int) -> Explanation:
-        keys = {name: self._keys[name] for name in view.join_keys}
+    def _made(
+        self, view: AnalyzedView, feature: AnalyzedFeature, at: int, keys: Keys
+    ) -> Explanation:
         values = self._reader.read(view, [feature.name], keys, np.array([at]))
         instant = int(visible(view, np.array([at]))[0])
         told = values.told.get(feature.name)
@@ -131,20 +138,41 @@ class _Explainer:
             event_time=_event_time(told),
             source=None if feature.reads_features else view.view.source_name,
             rows=rows_behind(self._reader, view, feature, keys, instant, limit=self._rows),
-            inputs=tuple(self._input(view, name, at, instant) for name in feature.inputs),
+            inputs=self._inputs(view, feature, at, keys),
             request={
                 name: self._reader.given[name][0].as_py(maps_as_pydicts="strict")
                 for name in feature.feature.request
             },
+            key=_plain(keys),
         )
 
-    def _input(self, view: AnalyzedView, name: str, at: int, instant: int) -> Explanation:
+    def _inputs(
+        self, view: AnalyzedView, feature: AnalyzedFeature, at: int, keys: Keys
+    ) -> tuple[Explanation, ...]:
+        """What a feature reads: at its own key, or at the values of others, which come last."""
+        by = {name: self._input(view, name, at, keys) for name in feature.feature.via.values()}
+        found = []
+        for name in feature.operands:
+            hop = feature.across.get(name, ())
+            types = self._home(view, name).join_keys
+            there = {k: pa.array([by[giver].value], to_arrow(types[k])) for k, giver in hop}
+            found.append(self._input(view, name, at, {**keys, **there}))
+        told = {name for name in feature.operands if name not in feature.across}
+        return (*found, *(by[name] for name in by if name not in told))
+
+    def _input(self, view: AnalyzedView, name: str, at: int, keys: Keys) -> Explanation:
         """Of its own view a feature is read as of the same tick, of another as of this one's."""
-        if any(feature.name == name for feature in view.features):
-            return self.of(view, view.feature(name), at)
-        views = self._reader.project.views
-        home = next(views[n] for n in view.inputs if any(f.name == name for f in views[n].features))
-        return self.of(home, home.feature(name), instant)
+        home = self._home(view, name)
+        instant = at if home is view else int(visible(view, np.array([at]))[0])
+        return self.of(home, home.feature(name), instant, keys)
+
+    def _home(self, view: AnalyzedView, name: str) -> AnalyzedView:
+        views = [view, *(self._reader.project.views[read] for read in view.inputs)]
+        return next(home for home in views if any(f.name == name for f in home.features))
+
+
+def _plain(keys: Keys) -> dict[str, Any]:
+    return {name: column[0].as_py() for name, column in keys.items()}
 
 
 def _status(told: Told | None) -> str:

@@ -143,6 +143,34 @@ def test_an_on_demand_feature(api, store):
     assert found == [True, False]
 
 
+def test_a_feature_at_the_value_of_another(api, store):
+    create(api, "last_kind", "kind", data_type="string", window=None, update_frequency=None)
+    kind = {"name": "kind", "join_keys": {"kind": "string"}}
+    create(api, "of_kind", "sum(amount)", entity=kind)
+    made = api.create(
+        "share",
+        transformation=sql("total / of_kind"),
+        entity="user",
+        upstream_features=["total", "of_kind"],
+        via={"kind": "last_kind"},
+    )
+    assert made["via"] == {"kind": "last_kind"}
+    for name in ("last_kind", "of_kind", "share"):
+        api.post(f"/features/{name}/activate")
+    store.materialize(until=NOON)
+    assert trained(store, "share") == [1.5]
+    assert served(store, "share") == [1.5]
+    above = api.get("/features/share")["upstream_features"]
+    assert set(above) == {"total", "of_kind", "last_kind"}
+    wrong = api.create(
+        "other", transformation=sql("of_kind"), entity="user", via={"kind": "last_knd"},
+        upstream_features=["of_kind"],
+    )  # fmt: skip
+    assert wrong["status"] == "draft"
+    said = api.problem("POST", "/features/other/activate", 422)
+    assert "did you mean 'last_kind'?" in said
+
+
 def test_request_values_have_types(api):
     body = {
         "feature_name": "odd",

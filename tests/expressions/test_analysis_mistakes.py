@@ -130,7 +130,7 @@ MISTAKES = [
             view(Feature("b", "a + 1"), name="w", source=None),
         ],
         "feature view 'w': field 'entity': reads view 'v', keyed by 'shop' (int64), but entity "
-        "'user' has no such join key",
+        "'user' has no such join key; name the feature that gives it: via={'shop': '...'}",
     ),
     (
         [view(n("a")), view(Feature("b", "a"), name="w", source=None, ttl="3d")],

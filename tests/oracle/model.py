@@ -30,7 +30,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Feature:
-    """`window`, `tail_hop` and `offset` are durations (`7d`); a window may be `lifetime`."""
+    """`window`, `tail_hop` and `offset` are durations (`7d`); a window may be `lifetime`.
+
+    `via` names, for join keys of the features that it reads, the features whose values they are.
+    """
 
     name: str
     expression: Expression
@@ -40,6 +43,7 @@ class Feature:
     rows: int | None = None
     min_rows: int | None = None
     default: Any = None
+    via: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> Kind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from oracle.expressions import Row, of_inputs, of_row, of_rows, of_sequence
@@ -99,8 +99,18 @@ class Oracle:
         return self._facts[view.name, key]
 
     def _derived(self, view: View, feature: Feature, row: Row, evaluation: Evaluation) -> Reading:
-        readings = {name: self._input(view, name, row, evaluation) for name in feature.inputs}
-        return derived(feature, readings, evaluation.at)
+        keys = {key: self._input(view, name, row, evaluation) for key, name in feature.via.items()}
+        readings = {
+            name: self._input(view, name, self.row_of(view, name, row, keys), evaluation)
+            for name in feature.inputs
+        }
+        return derived(feature, readings, evaluation.at, keys.values())
+
+    def row_of(self, view: View, name: str, row: Row, keys: Mapping[str, Reading]) -> Row:
+        """The keys at which a feature is read: those of a feature of the same view are its own."""
+        if self.find(name)[0] is view:
+            return row
+        return {**row, **{key: reading.value for key, reading in keys.items()}}
 
     def _input(self, view: View, name: str, row: Row, evaluation: Evaluation) -> Reading:
         """An input at the tick (or instant): one of the same view is what its reader sees now."""
@@ -110,15 +120,22 @@ class Oracle:
         return with_default(feature, self.evaluate(view, feature, row, evaluation))
 
 
-def derived(feature: Feature, readings: Mapping[str, Reading], at: int) -> Reading:
-    """An expression over readings: as old as the oldest; null where it is, or nothing was there."""
+def derived(
+    feature: Feature, readings: Mapping[str, Reading], at: int, keys: Iterable[Reading] = ()
+) -> Reading:
+    """An expression over readings: as old as the oldest of them and of the keys by which they were
+    read; null where it is, or nothing was there.
+    """
     value = of_inputs(feature.expression, {n: r.value for n, r in readings.items()}, at)
-    times = [r.event_time for r in readings.values() if r.event_time is not None]
+    read = [*readings.values(), *keys]
+    times = [r.event_time for r in read if r.event_time is not None]
     oldest = min(times, default=None)
     if value is not None:
         return Reading(value, "PRESENT", oldest)
     statuses = {r.status for r in readings.values()}
     missing = statuses.pop() if len(statuses) == 1 else "NULL_VALUE"
+    if missing == "NOT_FOUND":
+        return NOTHING
     return Reading(None, "NULL_VALUE" if missing == "PRESENT" else missing, oldest)
 
 

@@ -74,8 +74,12 @@ class Online:
         elif view.ticks is not None:
             reading = self._at_tick(view, found, row, instant)
         elif found.kind == "derived":
-            inputs = {name: self.read(name, row, instant) for name in found.inputs}
-            reading = derived(found, inputs, instant)
+            keys = {key: self.read(name, row, instant) for key, name in found.via.items()}
+            inputs = {
+                name: self.read(name, self.oracle.row_of(view, name, row, keys), instant)
+                for name in found.inputs
+            }
+            reading = derived(found, inputs, instant, keys.values())
         else:
             reading = self._stored(view, found, row, instant)
         return with_default(found, reading)

@@ -21,7 +21,7 @@ from headwater.config import local_settings
 from headwater.errors import NotSupportedError
 from headwater.pipeline.materialize import why_not
 from headwater.serving.reader import OnlineReader
-from oracle import Oracle, View, agrees
+from oracle import Feature, Oracle, View, agrees
 from oracle.online import Online
 from oracle.times import spine_instant
 from pit import product
@@ -49,14 +49,17 @@ def project(scenario: Scenario) -> Iterator[tuple[FeatureStore, Path]]:
 
 def served(scenario: Scenario) -> Scenario:
     """Without what can't be served from stored rows: windows over every instant."""
-    bad = {v.name for v in scenario.views if _endless(v)}
-    bad |= {
-        v.name
-        for v in scenario.views
-        if v.source is None and any(_home(scenario, n) in bad for f in v.features for n in f.inputs)
-    }
+    bad: set[str] = set()
+    for view in scenario.views:  # each after those it reads
+        read = {_home(scenario, n) for f in view.features for n in _read(f)}
+        if _endless(view) or (view.source is None and read & bad):
+            bad.add(view.name)
     refs = tuple(r for r in scenario.refs if _home(scenario, r.feature) not in bad)
     return replace(scenario, refs=refs, knowledge=True)
+
+
+def _read(feature: Feature) -> list[str]:
+    return [*feature.inputs, *feature.via.values()]
 
 
 def _endless(view: View) -> bool:
@@ -173,7 +176,7 @@ def _reads(scenario: Scenario, feature: str, bad: set[str]) -> bool:
     view = next(v for v in scenario.views if v.name == home)
     if home in bad:
         return True
-    inputs = {n for f in view.features if f.kind == "derived" for n in f.inputs}
+    inputs = {n for f in view.features if f.kind == "derived" for n in _read(f)}
     own = {f.name for f in view.features}
     return any(_reads(scenario, name, bad) for name in inputs - own)
 
@@ -190,6 +193,12 @@ def ageless(scenario: Scenario) -> Scenario:
 @examples(60)
 @given(scenarios(), st.data())
 def test_served_equals_trained(scenario, data):
+    check(ageless(served(scenario)), data, trained=True)
+
+
+@examples(60)
+@given(scenarios(across=True), st.data())
+def test_served_equals_trained_at_values_of_features(scenario, data):
     check(ageless(served(scenario)), data, trained=True)
 
 

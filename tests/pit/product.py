@@ -143,6 +143,7 @@ def to_view(
                 rows=feature.rows,
                 min_rows=feature.min_rows,
                 default=feature.default,
+                via=feature.via,
                 code_by=code_by,
             )
             for feature in view.features

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from oracle import Feature, Oracle, Ref, Ticks, View
+from oracle import Column, Constant, Feature, Oracle, Ref, Ticks, View
 from oracle.times import DAY, FIRST_DAY, microseconds, source_instant
 from pit import features as made
 from pit.features import Typed
@@ -73,12 +73,17 @@ def scenarios(
     with_derived: bool = True,
     ticks: tuple[Ticks | None, ...] = (*(None,) * 12, *TICKS),
     null_available: bool = True,
+    across: bool = False,
 ) -> Scenario:
-    """One or two sources, up to `views` views over them and one over their features."""
+    """One or two sources, up to `views` views over them and one over their features.
+
+    With `across` there are more of the latter, and they read at values of features.
+    """
     anchor = draw(st.sampled_from(ANCHORS))
-    keys = draw(key_columns())
+    keys = draw(key_columns(1 if across else 0))
     types = draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=3, unique=True))
-    shape = Shape(anchor, tuple(sorted(types)), null_available)
+    as_keys = {f"v_as_{key}": kind for key, kind in keys.items()} if across else {}
+    shape = Shape(anchor, tuple(sorted(types)), null_available, as_keys)
     drawn: list[Table] = []
     found: list[View] = []
     known: dict[str, Typed] = {}
@@ -93,7 +98,16 @@ def scenarios(
         view, typed = draw(_derived_views(keys, known, ticks))
         found.append(view)
         known |= typed
+    if across:
+        view, typed = _givers(drawn[-1], as_keys, draw(st.sampled_from(ticks)))
+        found.append(view)
+        known |= typed
+    for number in range(draw(st.integers(2, 3)) if across else 0):
+        view, typed = draw(_across(f"across_{number}", keys, known, found))
+        found += [] if view is None else [view]
+        known |= typed
     names = draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=5, unique=True))
+    names = list(dict.fromkeys([*names, *(f.name for f in found[-1].features if f.via)]))
     timestamp = draw(st.sampled_from(("event_timestamp", "t")))
     form = draw(st.sampled_from(TIME_FORMS))
     extra = draw(st.sampled_from(({}, {"label": "int64"}, {"other": keys.get("k0", "int64")})))
@@ -162,6 +176,43 @@ def _derived_views(
     features, all_known = _named("derived", draw(_derived_lists(known, as_of=True)), {})
     delay = "0s" if clock is None else draw(st.sampled_from(("0s", "10m")))
     return View("derived", features, None, tuple(keys), clock, delay), all_known
+
+
+def _givers(
+    table: Table, as_keys: Mapping[str, str], clock: Ticks | None
+) -> tuple[View, dict[str, Typed]]:
+    """A view of columns that hold values of keys."""
+    features = tuple(Feature(f"giver_{name}", Column(name)) for name in as_keys)
+    features += (Feature("giver_none", Constant(1)),)
+    typed = {f"giver_{n}": Typed(Column(n), kind) for n, kind in as_keys.items()}
+    typed["giver_none"] = Typed(Constant(1), "int64")
+    return View("givers", features, table.source, table.keys, clock), typed
+
+
+@st.composite
+def _across(
+    draw: st.DrawFn,
+    name: str,
+    keys: Mapping[str, str],
+    known: Mapping[str, Typed],
+    views: list[View],
+) -> tuple[View | None, dict[str, Typed]]:
+    """A view whose features are read, most of them, at values of other features."""
+    own = tuple(list(keys)[: draw(st.sampled_from((len(keys), 1, 0)))])
+    homes = {feature.name: set(view.keys) for view in views for feature in view.features}
+    here = sorted(n for n, read in homes.items() if read <= set(own) and known[n].exact)
+    pairs = []
+    for feature, typed in draw(_derived_lists(known, as_of=True)):
+        needed = sorted({key for read in feature.inputs for key in homes[read]})
+        givers = {key: [n for n in here if known[n].dtype == keys[key]] for key in needed}
+        wanted = [k for k in needed if k not in own or (givers[k] and draw(st.integers(0, 3)))]
+        if all(givers[key] for key in wanted):
+            via = {key: draw(st.sampled_from(givers[key])) for key in wanted}
+            pairs.append((replace(feature, via=via), typed))
+    if not pairs:
+        return None, {}
+    features, typed_of = _named(name, pairs, {})
+    return View(name, features, None, own), typed_of
 
 
 def _named(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -41,6 +41,7 @@ KEY_VALUES: dict[str, tuple[Any, ...]] = {
     "date": (date(2024, 1, 1), date(1969, 12, 31)),
     "timestamp": (datetime(2024, 1, 1, tzinfo=UTC), datetime(1960, 1, 1, 0, 0, 0, 1, tzinfo=UTC)),
 }
+_FEW = 3
 BOTH = {"id": "int64", "id2": "string"}
 TIME_FORMS = ("us", "us_utc", "us_zone", "ns", "ms", "date")
 
@@ -127,20 +128,24 @@ def stamps(draw: st.DrawFn, instant: int, form: str) -> Any:
 
 
 @st.composite
-def key_columns(draw: st.DrawFn) -> dict[str, str]:
+def key_columns(draw: st.DrawFn, least: int = 0) -> dict[str, str]:
     """No key, one, or several, of any type."""
     types = st.sampled_from(("string", "string", "string", "int64", *KEY_VALUES))
-    count = draw(st.sampled_from((1, 1, 1, 2, 2, 0, 3)))
+    count = max(least, draw(st.sampled_from((1, 1, 1, 2, 2, 0, 3))))
     return {f"k{i}": draw(types) for i in range(count)}
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a generated source may have."""
+    """What a generated source may have.
+
+    `as_keys` are columns that hold values of keys, by the type; then keys are few.
+    """
 
     anchor: int
     value_types: tuple[str, ...]
     null_available: bool = True
+    as_keys: Mapping[str, str] = field(default_factory=dict)
 
 
 @st.composite
@@ -150,7 +155,7 @@ def tables(draw: st.DrawFn, name: str, keys: dict[str, str], shape: Shape) -> Ta
     known_form = draw(st.sampled_from((None, *TIME_FORMS)))
     id_types = draw(st.sampled_from(({}, {}, {"id": "int64"}, {"id": "string"}, BOTH)))
     sequence = draw(st.sampled_from((None, None, "int64", "us")))
-    pool = draw(_pool(keys))
+    pool = draw(_pool(keys, _FEW if shape.as_keys else None))
     values = {f"v_{t}": t for t in shape.value_types}
     count = draw(st.sampled_from((0, 1, 2, 4, 8, 8, 16, 30)))
     rows = []
@@ -173,6 +178,8 @@ def tables(draw: st.DrawFn, name: str, keys: dict[str, str], shape: Shape) -> Ta
             row["sequence"] = to_datetime(number) if is_time else number
         for column, kind in values.items():
             row[column] = draw(_rarely_none(VALUES[kind]))
+        for column, kind in shape.as_keys.items():
+            row[column] = draw(_rarely_none(st.sampled_from(KEY_VALUES[kind][:_FEW])))
         rows.append(row)
     files = tuple(draw(st.integers(0, 2)) for _ in rows)
     types = {**keys, "event_time": event_form}
@@ -187,7 +194,7 @@ def tables(draw: st.DrawFn, name: str, keys: dict[str, str], shape: Shape) -> Ta
         tuple(id_types),
         None if sequence is None else "sequence",
     )
-    return Table(source, tuple(keys), types | values, files)
+    return Table(source, tuple(keys), types | values | shape.as_keys, files)
 
 
 def _lags() -> st.SearchStrategy[int]:
@@ -200,8 +207,8 @@ def _rarely_none(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def _pool(draw: st.DrawFn, keys: dict[str, str]) -> Sequence[tuple[Any, ...]]:
-    """Up to four keys of a source; a part may be null."""
-    parts = [_rarely_none(st.sampled_from(KEY_VALUES[kind])) for kind in keys.values()]
+def _pool(draw: st.DrawFn, keys: dict[str, str], few: int | None) -> Sequence[tuple[Any, ...]]:
+    """Up to four keys of a source, out of a `few` values; a part may be null."""
+    parts = [_rarely_none(st.sampled_from(KEY_VALUES[kind][:few])) for kind in keys.values()]
     size = draw(st.sampled_from((1, 1, 2, 4)))
     return [tuple(draw(part) for part in parts) for _ in range(size)]

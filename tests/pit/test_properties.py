@@ -40,6 +40,18 @@ def test_whole_projects(scenario):
     check(scenario)
 
 
+@examples(80)
+@given(scenarios(across=True))
+def test_values_of_features_as_keys(scenario):
+    check(scenario)
+
+
+@examples(20)
+@given(scenarios(across=True))
+def test_values_of_features_as_keys_in_parts(scenario):
+    check(scenario, part_rows=3)
+
+
 @examples(30)
 @given(scenarios())
 def test_keys_in_parts(scenario):

@@ -185,6 +185,7 @@ Values = Annotated[list[Any], Field(min_length=1, max_length=10_000), AfterValid
 Json = Annotated[Any, AfterValidator(_json)]
 DataType = Annotated[str, StringConstraints(max_length=1000), AfterValidator(parse_dtype)]
 RequestValues = Annotated[dict[Name, DataType], Field(max_length=100)]
+KeyFeatures = Annotated[dict[Name, Name], Field(max_length=100)]
 Relation = Annotated[str, StringConstraints(pattern=_RELATION_PATTERN)]
 Version = Annotated[str, StringConstraints(max_length=64), AfterValidator(_version)]
 Duration = Annotated[str, StringConstraints(max_length=32), AfterValidator(_duration)]

@@ -22,6 +22,7 @@ from headwater.api.fields import (
     Finite,
     Frequency,
     Json,
+    KeyFeatures,
     Line,
     Milliseconds,
     Moment,
@@ -43,7 +44,7 @@ from headwater.api.fields import (
 from headwater.definitions.feature import Feature, FeatureType, ValueKind
 from headwater.errors import DefinitionError
 
-FRAME = ("window", "tail_hop", "offset", "rows", "min_rows", "default", "request")
+FRAME = ("window", "tail_hop", "offset", "rows", "min_rows", "default", "request", "via")
 """The fields that say over which rows a feature is computed."""
 
 
@@ -139,6 +140,10 @@ class FeatureCreate(_Request):
     request: RequestValues | None = Field(
         default=None, description="the values that come with each request, name to type"
     )
+    via: KeyFeatures | None = Field(
+        default=None,
+        description="join keys of what it reads, with the features whose values they are",
+    )
     ttl: Duration | None = None
 
     @model_validator(mode="after")
@@ -224,6 +229,7 @@ class FeatureDefinition(_Answer):
     min_rows: int | None
     default: Any
     request: dict[str, str] | None
+    via: dict[str, str] | None
     ttl: str | None
     usage_count: int
     last_used_at: datetime | None

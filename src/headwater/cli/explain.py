@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -91,6 +91,7 @@ def _plain(found: Explanation) -> dict[str, Any]:
         "evaluated_at": moment(found.evaluated_at),
         "event_time": moment(found.event_time),
         "request": dict(found.request),
+        "key": dict(found.key),
     }
     if found.rows is not None:
         made["source"] = found.source
@@ -100,11 +101,17 @@ def _plain(found: Explanation) -> dict[str, Any]:
     return made | ({"sql": list(found.sql)} if found.sql else {})
 
 
-def _lines(found: Explanation, indent: str = "") -> Iterator[str]:
+def _lines(
+    found: Explanation, indent: str = "", reader: Mapping[str, Any] | None = None
+) -> Iterator[str]:
+    """The lines of a value and of what it reads; its key, unless that is its `reader`'s."""
     version = "" if found.version is None else f"@{found.version}"
     status = "" if found.status == "PRESENT" else f" ({found.status})"
     value = "null" if found.value is None else cell(found.value)
-    yield f"{indent}{found.feature}{version} = {value}{status}"
+    there = {k: v for k, v in found.key.items() if reader is not None and reader.get(k) != v}
+    at = "".join(f", {name}={cell(part)}" for name, part in there.items())
+    at = f" at {at[2:]}" if at else ""
+    yield f"{indent}{found.feature}{version}{at} = {value}{status}"
     inner = f"{indent}  "
     yield f"{inner}{found.definition}"
     yield f"{inner}view {found.view}, revision {found.revision[:12]}"
@@ -114,7 +121,7 @@ def _lines(found: Explanation, indent: str = "") -> Iterator[str]:
         yield f"{inner}request: {name} = {cell(given)}"
     yield from (f"{inner}{line}" for line in _rows(found))
     for item in found.inputs:
-        yield from _lines(item, inner)
+        yield from _lines(item, inner, found.key)
 
 
 def _rows(found: Explanation) -> Iterator[str]:

@@ -52,7 +52,11 @@ class _Side:
         cls, engine: DuckDBEngine, project: AnalyzedProject, view: AnalyzedView, names: list[str]
     ) -> _Side:
         found = reach(project, view, names)
-        leaves = tuple(Leaf(v, engine.scan(v.source)) for v in found.leaves if v.source is not None)
+        leaves = tuple(
+            Leaf(v, engine.scan(v.source), v.name in found.here, v.name in found.elsewhere)
+            for v in found.leaves
+            if v.source is not None
+        )
         return cls(project, view, found, leaves)
 
     def values(

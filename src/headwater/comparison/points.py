@@ -35,10 +35,15 @@ class Points:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A view that reads a source, and the source's rows as of now."""
+    """A view that reads a source, and the source's rows as of now.
+
+    It is read `here`, at the keys that are compared, or `elsewhere`, at values of features.
+    """
 
     view: AnalyzedView
     scan: Scan
+    here: bool = True
+    elsewhere: bool = False
 
     @property
     def rows(self) -> str:
@@ -62,7 +67,7 @@ def points_of(
     can't be read. Rows are written into `folder`.
     """
     leaves = [leaf for _, side in sides for leaf in side]
-    places = {leaf.place: leaf for leaf in leaves}
+    places = {leaf.place: leaf for leaf in leaves if leaf.here}
     keyed = [leaf for leaf in places.values() if leaf.view.join_keys]
     found = [sample_keys(engine, leaf.scan, leaf.view.join_keys) for leaf in keyed]
     keys = _combined(found, join_keys)
@@ -87,7 +92,7 @@ def _combined(found: Sequence[pa.Table], join_keys: Mapping[str, str]) -> pa.Tab
         return _distinct(pa.concat_tables(whole))
     if any(table.num_rows == 0 for table in found):
         return pa.table({name: [] for name in names})
-    rows = max(table.num_rows for table in found)
+    rows = max((table.num_rows for table in found), default=0)
     columns = {
         name: table[name].take(pa.array(np.arange(rows) % table.num_rows))
         for table in found
@@ -107,13 +112,15 @@ def _distinct(table: pa.Table) -> pa.Table:
 def _subsets(
     engine: DuckDBEngine, leaves: Iterable[Leaf], keys: pa.Table, folder: Path
 ) -> dict[str, Scan]:
-    """The rows of the sampled keys; all rows where a view without keys reads them too."""
+    """The rows of the sampled keys; all rows where a view without keys reads them too, or one that
+    is read at other keys.
+    """
     by_rows: dict[str, list[Leaf]] = {}
     for leaf in leaves:
         by_rows.setdefault(leaf.rows, []).append(leaf)
     found: dict[str, Scan] = {}
     for rows, members in by_rows.items():
-        kinds = {tuple(leaf.view.join_keys) for leaf in members}
+        kinds = {() if leaf.elsewhere else tuple(leaf.view.join_keys) for leaf in members}
         scan = members[0].scan
         if () not in kinds:
             wanted = [_distinct(keys.select(list(names))) for names in sorted(kinds)]

@@ -70,4 +70,5 @@ def feature_line(feature: AnalyzedFeature) -> str:
             frame += f", left edge on hops of {format_duration(made.tail_hop)}"
     elif made.rows is not None:
         frame = f" over {made.rows} rows"
+    frame += "".join(f", {key} = {name}" for key, name in made.via.items())
     return f"{feature.kind} {feature.dtype} = {what}{frame}"

@@ -7,20 +7,19 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from headwater.compute.derived import Derivation, computed, defaulted
 from headwater.compute.drift import check_columns
 from headwater.compute.engines.duckdb import DuckDBEngine, Scan
-from headwater.compute.functions import call
 from headwater.compute.gathering import Gathering
 from headwater.compute.kernels.rows import Queries
 from headwater.compute.keys import EncodedKeys, encode_keys
 from headwater.compute.lookup import lookup_values
 from headwater.compute.progress import OnShare
 from headwater.compute.sequence import sequence_values
-from headwater.compute.told import NOT_FOUND, Told, of_derived, of_rows
-from headwater.compute.values import Asked, Rules, Values, conform, evaluate, nulled
+from headwater.compute.told import of_derived, of_rows
+from headwater.compute.values import Asked, Rules, Values, conform, nulled
 from headwater.compute.windowed import windowed_values
 from headwater.definitions.source import Source
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
@@ -84,16 +83,16 @@ class Reader:
         instants = visible(view, times)
         wanted = closure(view, names)
         if view.source is None:
-            values = self._derived_view(view, wanted, keys, instants)
+            values = Derivation(self, view, wanted, keys, instants).values()
         else:
             values = self._source_view(view, wanted, keys, instants)
             values = aged(view, values, times, telling=self.telling)
-        plain, _ = self.finish(view, wanted, values, instants)
+            values = self._with_derived(view, wanted, values, instants)
+        plain, told = values.columns, values.told
         whole_key = complete(keys, times.size)
-        told = of_derived(wanted, plain, values.told) if self.telling else {}
         found = {f.name: nulled(plain[f.name], whole_key) for f in wanted if f.name in names}
         if defaults:
-            found = {f.name: _defaulted(found[f.name], f) for f in wanted if f.name in names}
+            found = {f.name: defaulted(found[f.name], f) for f in wanted if f.name in names}
         return Values(
             found,
             values.event_time,
@@ -108,11 +107,7 @@ class Reader:
         """
         if not self.telling:
             return replace(self, telling=True).plain(view, names, keys, instants)
-        wanted = closure(view, names)
-        values = self._derived_view(view, wanted, keys, instants)
-        columns, _ = self.finish(view, wanted, values, instants)
-        told = of_derived(wanted, columns, values.told)
-        return Values(columns, values.event_time, values.known_at, values.found, told)
+        return Derivation(self, view, closure(view, names), keys, instants).values()
 
     def plain_at(self, view: AnalyzedView, keys: EncodedKeys, instants: Ints) -> Values:
         """The stored features of a view with a source at (key code, instant), as a run keeps them:
@@ -143,12 +138,24 @@ class Reader:
             if feature.reads_features:
                 known = {**self.given, **done}
                 inputs = {read: known[read] for read in feature.arguments}
-                found = _computed(engine, feature, inputs, instants)
+                found = computed(engine, feature, inputs, instants)
             else:
                 found = values.columns[name]
             plain[name] = conform(found, feature.dtype, name)
-            done[name] = _defaulted(plain[name], feature)
+            done[name] = defaulted(plain[name], feature)
         return plain, done
+
+    def _with_derived(
+        self,
+        view: AnalyzedView,
+        wanted: Sequence[AnalyzedFeature],
+        values: Values,
+        instants: Ints,
+    ) -> Values:
+        """What rows give, and what the view's other features make of it."""
+        plain, _ = self.finish(view, wanted, values, instants)
+        told = of_derived(wanted, plain, values.told) if self.telling else {}
+        return replace(values, columns=plain, told=told)
 
     def at(
         self,
@@ -244,44 +251,6 @@ class Reader:
         if sequences:
             yield from sequence_values(engine, scan, sequences, asked, rules)
 
-    def _derived_view(
-        self, view: AnalyzedView, wanted: Sequence[AnalyzedFeature], keys: Keys, instants: Ints
-    ) -> Values:
-        own = {feature.name for feature in wanted}
-        names = {name for f in wanted for name in f.inputs if name not in own}
-        columns: dict[str, pa.Array] = {}
-        told: dict[str, Told] = {}
-        event_time = np.full(instants.size, np.iinfo(np.int64).max, dtype=np.int64)
-        found = np.zeros(instants.size, dtype=bool)
-        for name in view.inputs:
-            source = self.project.views[name]
-            wanted_here = sorted(n for n in names if n in {f.name for f in source.features})
-            if not wanted_here:
-                continue
-            part = {key: keys[key] for key in source.join_keys}
-            values = self.read(source, wanted_here, part, instants)
-            columns.update(values.columns)
-            told.update(values.told)
-            there = values.found
-            for one in values.told.values():
-                there = there | (one.status != NOT_FOUND)
-            found |= there
-            event_time = np.minimum(event_time, np.where(there, values.event_time, event_time))
-        return Values(columns, np.where(found, event_time, instants), instants, found, told)
-
-
-def _computed(
-    engine: DuckDBEngine,
-    feature: AnalyzedFeature,
-    inputs: Mapping[str, pa.Array],
-    instants: Ints,
-) -> pa.Array:
-    """The values of a feature that reads features, before its default."""
-    if feature.tree is None:
-        return call(engine, feature, inputs, instants.size)
-    tree = {feature.name: feature.tree}
-    return evaluate(engine, tree, inputs, instants.size, as_of=instants)[feature.name]
-
 
 def complete(keys: Keys, rows: int) -> NDArray[np.bool_]:
     """Where no part of the key is null: a null part gives null everywhere (C1)."""
@@ -320,10 +289,3 @@ def closure(view: AnalyzedView, names: Iterable[str]) -> list[AnalyzedFeature]:
         if feature.name in needed:
             needed.update(feature.inputs)
     return [feature for feature in view.features if feature.name in needed]
-
-
-def _defaulted(column: pa.Array, feature: AnalyzedFeature) -> pa.Array:
-    default = feature.default
-    if default is None or column.null_count == 0:
-        return column
-    return pc.fill_null(column, pa.scalar(default, column.type))

@@ -130,7 +130,7 @@ class Reads:
     def _add_inputs(self, read: Read, names: Collection[str]) -> None:
         if read.view.source is not None:
             return
-        wanted = {name for f in closure(read.view, names) for name in f.inputs}
+        wanted = {name for f in closure(read.view, names) for name in f.here}
         for name in read.view.inputs:
             view = read.reader.project.views[name]
             here = wanted & {feature.name for feature in view.features}

@@ -48,8 +48,10 @@ def of_rows(column: pa.Array, found: Bools, outside: Bools, event_time: Ints) ->
     return Told(status.astype(np.int8), np.where(found | outside, event_time, _NEVER))
 
 
-def of_inputs(column: pa.Array, inputs: Sequence[Told]) -> Told:
-    """A derived value: a null one says what all its inputs say, and is as old as the oldest."""
+def of_inputs(column: pa.Array, inputs: Sequence[Told], keys: Sequence[Told] = ()) -> Told:
+    """A derived value: a null one says what all its inputs say, and is as old as the oldest of them
+    and of the `keys` by which they were read.
+    """
     null = _is_null(column)
     if not inputs:
         status = np.where(null, NULL_VALUE, PRESENT).astype(np.int8)
@@ -57,7 +59,8 @@ def of_inputs(column: pa.Array, inputs: Sequence[Told]) -> Told:
     first = inputs[0].status
     agree = np.logical_and.reduce([first == one.status for one in inputs]) & (first != PRESENT)
     status = np.where(null, np.where(agree, first, NULL_VALUE), PRESENT).astype(np.int8)
-    return Told(status, np.minimum.reduce([one.event_time for one in inputs]))
+    oldest = np.minimum.reduce([one.event_time for one in (*inputs, *keys)])
+    return Told(status, np.where(status == NOT_FOUND, _NEVER, oldest))
 
 
 def of_derived(
@@ -67,7 +70,7 @@ def of_derived(
     found = dict(known)
     for feature in features:
         if feature.reads_features:
-            inputs = [found[name] for name in feature.inputs]
+            inputs = [found[name] for name in feature.operands]
             found[feature.name] = of_inputs(columns[feature.name], inputs)
     return found
 

@@ -49,6 +49,17 @@ def _request(value: Any) -> Any:
     return value
 
 
+def _via(value: Any) -> Any:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(  # noqa: TRY004 - Pydantic reads ValueError alone
+            "give join keys with the features whose values they are, as "
+            f"{{'category': 'item_category'}}; got {shown(value)}"
+        )
+    return value
+
+
 FeatureType = Literal[
     "technical_indicator", "fundamental", "sentiment", "macro_economic", "derived", "raw"
 ]
@@ -69,6 +80,9 @@ class Feature(Definition):
     that come with each request, here with their types: `request={"hour": "int64"}`. In a training
     set they are columns of the spine.
 
+    `via` reads what an expression names at other keys than the feature's own: at values of other
+    features. `via={"category": "item_category"}` reads what is keyed by `category` at the item's.
+
     `feature_type`, `value_kind`, `data_source` and `computation_logic` describe it for those who
     look for features; `upstream_features` names what it depends on beside what it reads.
     `code_by` names who gave its code over the API, which is then run in a process of its own.
@@ -87,6 +101,7 @@ class Feature(Definition):
     min_rows: Count | None = None
     default: Annotated[Any, BeforeValidator(plain)] = None
     request: Annotated[dict[Name, DType], BeforeValidator(_request)] = Field(default_factory=dict)
+    via: Annotated[dict[Name, Name], BeforeValidator(_via)] = Field(default_factory=dict)
     dtype: DType | None = None
     description: str = ""
     owner: str | None = None
@@ -118,6 +133,7 @@ class Feature(Definition):
             min_rows: int | None = None,
             default: Any = None,
             request: Mapping[str, str] | None = None,
+            via: Mapping[str, str] | None = None,
             dtype: str | None = None,
             description: str = "",
             owner: str | None = None,
@@ -164,6 +180,11 @@ class Feature(Definition):
                     f"'request' and '{frame}' exclude each other: values of a request have no "
                     f"history; give the feature with '{frame}' a name, and read it in another "
                     "feature that has 'request'"
+                )
+            if self.via and getattr(self, frame) is not None:
+                raise ValueError(
+                    f"'via' and '{frame}' exclude each other: rows have their own keys; give the "
+                    f"feature with '{frame}' a name, and read it in another feature that has 'via'"
                 )
         if self.window is not None and self.rows is not None:
             raise ValueError("'window' and 'rows' exclude each other; a feature has one frame")

@@ -13,6 +13,7 @@ from headwater.definitions.feature import Feature
 from headwater.definitions.source import Source
 from headwater.definitions.view import FeatureView
 from headwater.errors import DefinitionError, near_miss
+from headwater.expressions.across import check_keys, hops_of, refuse_unknown_keys
 from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedProject, AnalyzedView
 from headwater.expressions.drafts import Draft, Schema, check_source, hint
 from headwater.expressions.hashes import revision
@@ -53,6 +54,7 @@ def _view_order(drafts: Mapping[str, Draft], owners: Mapping[str, str]) -> list[
     for draft in drafts.values():
         for feature in draft.view.features:
             reads = draft.reads(feature)
+            refuse_unknown_keys(draft, feature, owners)
             refuse_shadowing(draft, feature, owners)
             for name in reads:
                 if name not in owners or (name == feature.name and draft.source is not None):
@@ -131,11 +133,15 @@ def _finish(
             f"'{draft.source.name}'; put these features into a view without 'source'"
         )
     if draft.source is None:
-        _check_derived_view(draft, inputs, views)
+        _check_derived_view(draft, inputs)
+    keys = {name: views[name].join_keys for name in inputs}
+    check_keys(draft, owners, keys)
     known: dict[str, AnalyzedFeature] = {f.name: f for name in inputs for f in views[name].features}
     done: dict[str, AnalyzedFeature] = {}
     for feature in _feature_order(draft, owners):
-        done[feature.name] = analyze_feature(draft, feature, {**known, **done})
+        sofar = {**known, **done}
+        across = hops_of(draft, feature, sofar, keys)
+        done[feature.name] = analyze_feature(draft, feature, sofar, across)
     features = tuple(done.values())
     _check_kinds(view, features)
     stored = draft.source is not None or view.ticks is not None
@@ -157,9 +163,7 @@ def _input_views(draft: Draft, owners: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(found - {draft.view.name}))
 
 
-def _check_derived_view(
-    draft: Draft, inputs: tuple[str, ...], views: Mapping[str, AnalyzedView]
-) -> None:
+def _check_derived_view(draft: Draft, inputs: tuple[str, ...]) -> None:
     view = draft.view
     if view.ttl is not None:
         raise DefinitionError(
@@ -171,15 +175,6 @@ def _check_derived_view(
             f"feature view '{view.name}': has neither 'source' nor features of other views to "
             "compute from; give 'source'"
         )
-    own = {} if draft.entity is None else dict(draft.entity.join_keys)
-    for name in inputs:
-        for key, dtype in views[name].join_keys.items():
-            if own.get(key) != dtype:
-                entity = f"entity '{draft.entity.name}'" if draft.entity else "no entity"
-                raise DefinitionError(
-                    f"feature view '{view.name}': field 'entity': reads view '{name}', keyed by "
-                    f"'{key}' ({dtype}), but {entity} has no such join key"
-                )
 
 
 def _feature_order(draft: Draft, owners: Mapping[str, str]) -> list[Feature]:

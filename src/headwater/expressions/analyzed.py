@@ -18,6 +18,15 @@ from headwater.expressions.tree import Node
 Kind = Literal["lookup", "windowed", "sequence", "derived", "on_demand"]
 
 
+Hop = tuple[tuple[str, str], ...]
+"""Join keys, in their order, with the features whose values they are."""
+
+
+def slot_of(feature: str, hop: Hop) -> str:
+    """A name for a feature at other keys, which no feature has."""
+    return f"{feature} via {', '.join(f'{key}={name}' for key, name in hop)}"
+
+
 def status_of(feature: str) -> str:
     """The column of an online row that says why a feature is null, where that is not plain."""
     return f"{feature}#status"
@@ -33,11 +42,13 @@ class AnalyzedFeature:
     """One feature, resolved against the columns of its source and the other features.
 
     `columns` are the source's columns that it reads, `inputs` the features that it reads (of its
-    own view or of others); `data_hash` covers what defines its values, `serving_hash` also what
-    defines how they are served (ttl, default). `tree` is None where a Python function computes it.
-    `on_read` marks a derived feature that can't stand in a stored row: it depends on the time of
-    reading, or has a value even where there is no row. `request` holds the values, name to type,
-    that must come with a request, for the feature itself or for what it reads.
+    own view or of others): those that its definition names, its `operands`, then those whose values
+    are keys of others. `across` tells, of operands that are read at such keys, the join keys and
+    the features whose values these are. `data_hash` covers what defines its values, `serving_hash`
+    also what defines how they are served (ttl, default). `tree` is None where a Python function
+    computes it. `on_read` marks a derived feature that can't stand in a stored row: it depends on
+    the time of reading, or has a value even where there is no row. `request` holds the values, name
+    to type, that must come with a request, for the feature itself or for what it reads.
     """
 
     feature: Feature
@@ -51,6 +62,8 @@ class AnalyzedFeature:
     serving_hash: str
     on_read: bool = False
     request: Mapping[str, str] = field(default_factory=dict)
+    across: Mapping[str, Hop] = field(default_factory=dict)
+    named: int | None = None
 
     @property
     def name(self) -> str:
@@ -69,7 +82,23 @@ class AnalyzedFeature:
     @property
     def arguments(self) -> tuple[str, ...]:
         """What a feature that reads features is computed from, values of the request last."""
-        return (*self.inputs, *self.feature.request)
+        return (*self.operands, *self.feature.request)
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The features that its definition names."""
+        return self.inputs[: self.named]
+
+    @property
+    def here(self) -> tuple[str, ...]:
+        """The inputs that are read at the feature's own key."""
+        own = [name for name in self.operands if name not in self.across]
+        return tuple(dict.fromkeys([*own, *self.feature.via.values()]))
+
+    def slot(self, operand: str) -> str:
+        """What an operand is called among all that is read for a view: one name a key."""
+        hop = self.across.get(operand)
+        return operand if hop is None else slot_of(operand, hop)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,11 @@ class Draft:
         return f"feature view '{self.view.name}': feature '{feature}': field '{field}'"
 
     def reads(self, feature: Feature) -> tuple[str, ...]:
-        """The features that a feature reads: names that are no column of the source."""
+        """The features that a feature reads: those that it names, and those that are keys."""
+        return tuple(dict.fromkeys([*self.named(feature), *feature.via.values()]))
+
+    def named(self, feature: Feature) -> tuple[str, ...]:
+        """The features that a definition names: names that are no column of the source."""
         names: Iterable[str]
         if feature.function is not None:
             names = feature.function.inputs

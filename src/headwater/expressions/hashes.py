@@ -71,9 +71,11 @@ def data_hash(draft: Draft, content: Content) -> str:
     feature, tree = content.feature, content.tree
     own = {f.name for f in draft.view.features}
     request = {"request": sorted(feature.request.items())} if feature.request else {}
+    via = {"via": sorted(feature.via.items())} if feature.via else {}
     return _digest(
         {
             **request,
+            **via,
             "view": _view_content(draft),
             "kind": content.kind,
             "dtype": content.dtype,

@@ -21,7 +21,7 @@ from headwater.definitions.types import (
     size,
 )
 from headwater.errors import ComputeError, DefinitionError
-from headwater.expressions.analyzed import AnalyzedFeature, Kind
+from headwater.expressions.analyzed import AnalyzedFeature, Hop, Kind
 from headwater.expressions.casts import can_cast
 from headwater.expressions.closures import compile_row
 from headwater.expressions.drafts import Draft, hint
@@ -46,7 +46,10 @@ _INSTANTS = tuple(datetime(year, 1, 2, 3, 4, 5, tzinfo=UTC) for year in (1, 1970
 
 
 def analyze_feature(
-    draft: Draft, feature: Feature, known: Mapping[str, AnalyzedFeature]
+    draft: Draft,
+    feature: Feature,
+    known: Mapping[str, AnalyzedFeature],
+    across: Mapping[str, Hop],
 ) -> AnalyzedFeature:
     tree = draft.trees[feature.name]
     if tree is not None and _is_row_level(draft, feature, tree):
@@ -64,7 +67,8 @@ def analyze_feature(
     names = feature.function.inputs if feature.function is not None else ()
     names = columns_of(tree) if tree is not None else names
     columns = tuple(name for name in names if name in draft.schema)
-    inputs = tuple(n for n in names if n not in draft.schema and n not in feature.request)
+    operands = [n for n in names if n not in draft.schema and n not in feature.request]
+    inputs = tuple(dict.fromkeys([*operands, *feature.via.values()]))
     _check_default(draft, feature, dtype)
     read = tuple(known[name] for name in inputs)
     request = needed_request(draft, feature, read)
@@ -83,6 +87,8 @@ def analyze_feature(
         serving_hash=serving_hash(draft, feature, values),
         on_read=_on_read(draft, kind, tree, read),
         request=request,
+        across=across,
+        named=len(operands),
     )
 
 

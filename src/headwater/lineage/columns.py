@@ -158,10 +158,20 @@ def _around(source: Source, keys: Iterable[str]) -> Iterable[tuple[str, Role]]:
 
 
 def _names(contents: Contents, version: Versioned) -> Mapping[str, set[Role]]:
-    """The names that a version's definition reads, columns and features, with their roles."""
+    """The names that a version reads, columns and features, with their roles."""
+    found = {name: set(roles) for name, roles in _named(contents, version).items()}
+    for name in contents.content(version).definition.get("via", {}).values():
+        found.setdefault(name, set()).add("key")
+    return found
+
+
+def _named(contents: Contents, version: Versioned) -> Mapping[str, set[Role]]:
+    """The names that stand in a version's definition, with their roles."""
     content, home = contents.content(version), contents.home(version)
-    if content.definition.get("function") is not None or home is None:
-        return {name: {"value"} for name in (*content.columns, *content.inputs)}
+    function = content.definition.get("function")
+    if function is not None or home is None:
+        keys = {*content.definition.get("via", {}).values()} - {*(function or {}).get("inputs", ())}
+        return {n: {"value"} for n in (*content.columns, *content.inputs) if n not in keys}
     known = {*content.columns, *content.inputs}
     tree = _tree(content)
 

@@ -38,6 +38,7 @@ _VALUES = (
     "rows",
     "min_rows",
     "request",
+    "via",
     "dtype",
     "kind",
 )

@@ -14,7 +14,7 @@ from headwater.expressions.analyzed import AnalyzedFeature, AnalyzedView
 if TYPE_CHECKING:
     from headwater.registry.kinds import FeatureVersion
 
-FRAME = ("window", "tail_hop", "offset", "rows", "min_rows", "default", "request")
+FRAME = ("window", "tail_hop", "offset", "rows", "min_rows", "default", "request", "via")
 _SHARED = (
     "description",
     "validation_rules",

@@ -35,7 +35,8 @@ class Nothing(msgspec.Struct, frozen=True, omit_defaults=True):
     """How to tell what a feature says of a key that has no row anywhere.
 
     Without `tree` there is nothing to be found. `clock` leads from the instant of whoever reads it
-    to its own, where they differ; `default` is what its readers get instead of null.
+    to its own, where they differ; `default` is what its readers get instead of null. `keys` are
+    those at whose values inputs are read: where these are null, there is nothing to be found.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Nothing(msgspec.Struct, frozen=True, omit_defaults=True):
     clock: Clock | None = None
     windowed: bool = False
     default: Any = None
+    keys: tuple[Nothing, ...] = ()
 
 
 class Column(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -101,7 +103,8 @@ class Derived(msgspec.Struct, frozen=True, omit_defaults=True, tag="derived"):
     `join_keys` are those of its view's entity: where a part is null, so is the value. Of a `ticked`
     view `as_of()` is the published tick, not the time of reading. `request` names the values that
     it takes from the request itself, and their types. `arguments` are the types of all that a
-    function takes, in their order.
+    function takes, in their order. `via` names, for join keys of what it reads, the features whose
+    values they are.
     """
 
     tree: Node | None
@@ -113,6 +116,12 @@ class Derived(msgspec.Struct, frozen=True, omit_defaults=True, tag="derived"):
     request: tuple[tuple[str, str], ...] = ()
     function: dict[str, Any] | None = None
     arguments: dict[str, str] = {}
+    via: tuple[tuple[str, Input], ...] = ()
+
+    @property
+    def all_inputs(self) -> tuple[Input, ...]:
+        """The features that it is computed from, and those that give keys."""
+        return (*self.inputs, *(item for _, item in self.via))
 
 
 class Feature(msgspec.Struct, frozen=True):
@@ -229,7 +238,7 @@ def _known(features: Mapping[str, Feature], name: str, version: str | None) -> b
 
 
 def _input_problems(label: str, made: Derived, features: Mapping[str, Feature]) -> Iterator[str]:
-    for item in made.inputs:
+    for item in made.all_inputs:
         if not _known(features, item.feature, item.version):
             version = f"@{item.version}" if item.version else ""
             yield f"{label} reads an unknown feature '{item.feature}{version}'"
@@ -262,6 +271,6 @@ def _children(
     feature = features.get(name)
     made = feature.versions.get(version) if feature else None
     if isinstance(made, Derived):
-        for item in made.inputs:
+        for item in made.all_inputs:
             if _known(features, item.feature, item.version):
                 yield item.feature, item.version or features[item.feature].current

@@ -52,7 +52,11 @@ class Empties:
         return Column(name, dtype, windowed=True, empty=stored_value(self._value(name)))
 
     def _inputs(self, name: str) -> Iterable[str]:
-        return self._known[name].inputs
+        """What stands at the key itself; what stands at the value of a feature is not found, since
+        that value is null.
+        """
+        feature = self._known[name]
+        return [read for read in feature.operands if read not in feature.across]
 
     def _is_total(self, name: str) -> bool:
         """Whether a key without a row has a value, if a null one, since a window is behind it."""
@@ -76,18 +80,24 @@ class Empties:
         return self._values[name]
 
     def _computed(self, name: str) -> Any:
-        tree, inputs = self._tree(name), tuple(self._inputs(name))
+        tree, feature = self._tree(name), self._known[name]
         if tree is None:
             return None
+        row = [
+            self._default(read) if read in feature.across else self._defaulted(read)
+            for read in feature.operands
+        ]
         try:
-            return compile_row(tree, inputs)([self._defaulted(read) for read in inputs])
+            return compile_row(tree, feature.operands)(row)
         except ComputeError:
             return None
 
     def _defaulted(self, name: str) -> Any:
-        value, feature = self._values[name], self._known[name]
-        if value is not None:
-            return value
+        value = self._values[name]
+        return self._default(name) if value is None else value
+
+    def _default(self, name: str) -> Any:
+        feature = self._known[name]
         return revived(stored_value(feature.default), feature.dtype)
 
     def _tree(self, name: str) -> Node | None:
@@ -108,8 +118,12 @@ class Empties:
 
     def _read(self, seen: Seen) -> Iterable[Seen]:
         """What a feature reads, as its view sees it."""
-        view = self._known[seen[0]].view
-        return [(name, self._known[name].view != view) for name in self._inputs(seen[0])]
+        feature = self._known[seen[0]]
+        names = dict.fromkeys([*self._inputs(seen[0]), *feature.feature.via.values()])
+        return [self._seen(feature, name) for name in names]
+
+    def _seen(self, by: AnalyzedFeature, name: str) -> Seen:
+        return name, self._known[name].view != by.view
 
     def _made(self, seen: Seen) -> Nothing:
         name, is_elsewhere = seen
@@ -120,13 +134,22 @@ class Empties:
             name=name,
             dtype=feature.dtype,
             tree=self._tree(name),
-            inputs=tuple(self._nothings[read] for read in self._read(seen)),
+            inputs=tuple(self._operand(feature, read) for read in feature.operands),
+            keys=tuple(
+                self._nothings[self._seen(feature, key)] for key in feature.feature.via.values()
+            ),
             clock=None
             if ticks is None
             else Clock(ticks.period, ticks.at, ticks.timezone, view.data_delay),
             windowed=feature.kind == "windowed",
             default=stored_value(feature.default),
         )
+
+    def _operand(self, feature: AnalyzedFeature, name: str) -> Nothing:
+        if name not in feature.across:
+            return self._nothings[self._seen(feature, name)]
+        known = self._known[name]
+        return Nothing(name, known.dtype, default=stored_value(known.default))
 
 
 def _unsettled(start: T, step: Callable[[T], Iterable[T]], settled: dict[T, Any]) -> Iterable[T]:

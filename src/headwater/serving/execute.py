@@ -43,22 +43,26 @@ _Aged = tuple[list[tuple[Any, ...]], Times, Statuses, Sequence[int]]
 
 Given = Sequence[Sequence[Any]]
 """The values that come with a request, one column per `plan.given`."""
+Prepared = tuple[list[Keys], Given]
+"""The keys of a request, one per `plan.keys`, and what it gives beside."""
 
 
-def prepare(
-    plan: Plan, columns: Mapping[str, Sequence[Any]], count: int
-) -> tuple[list[Keys], Given]:
-    """The keys of `count` rows, one `Keys` per `plan.keys`, and what the request gives beside.
-
-    Raises RequestError that names the column that is missing, doesn't fit, or has the name of an
-    output.
-    """
+def prepare(plan: Plan, columns: Mapping[str, Sequence[Any]], count: int) -> Prepared:
+    """`prepare_keys` of a request. Raises RequestError where a column has the name of an output."""
     for name in columns:
         if name in plan.versions:
             raise RequestError(
                 f"column '{name}' has the name of an asked feature; give the feature an 'alias', "
                 "or ask for 'full_feature_names'"
             )
+    return prepare_keys(plan, columns, count)
+
+
+def prepare_keys(plan: Plan, columns: Mapping[str, Sequence[Any]], count: int) -> Prepared:
+    """The keys of `count` rows, one `Keys` per `plan.keys`, and what the request gives beside.
+
+    Raises RequestError that names the column that is missing or doesn't fit.
+    """
     prepared: list[Keys] = []
     for key in plan.keys:
         try:
@@ -87,7 +91,7 @@ def reads(plan: Plan, keys: Sequence[Keys]) -> Reads:
 
 def execute(
     plan: Plan,
-    prepared: tuple[Sequence[Keys], Given],
+    prepared: Prepared,
     found: tuple[Rows, Ticks],
     count: int,
     now: int,
@@ -97,8 +101,23 @@ def execute(
     Where a cell has no statuses its nulls have not been looked for yet; see `settled`. Raises
     ComputeError where a derived feature can't be computed.
     """
+    cells = group_cells(plan, prepared[0], found, now)
+    if plan.derived:
+        cells = all_settled(plan.stored, cells, count)
+        add_derived(cells, plan.derived, prepared, found[1], count, now)
+    return answered(plan, cells)
+
+
+def answered(plan: Plan, cells: list[Cell]) -> list[Cell]:
+    """The cells of a plan's outputs, out of all its cells."""
+    return cells if plan.answered is None else [cells[place] for place in plan.answered]
+
+
+def group_cells(
+    plan: Plan, keys: Sequence[Keys], found: tuple[Rows, Ticks], now: int
+) -> list[Cell]:
+    """The cells that are read, their nulls not looked for yet."""
     rows, ticks = found
-    keys, given = prepared
     frames: list[_Frame] = []
     for read, raw in zip(plan.reads, rows):  # noqa: B905 (on the hot path)
         frames.append(_frame(read.layout, keys[read.keys], raw))
@@ -116,37 +135,59 @@ def execute(
                 cells.append(_patched(cell, filled, times, statuses))
         else:
             cells += [(values, None, times) for values in picked]
-    if plan.derived:
-        cells = _all_settled(plan.stored, cells, count)
-        for derived in plan.derived:
-            nulls = {row for key in derived.keys for row in keys[key].nulls}
-            inputs = [cells[place] for place in derived.inputs]
-            asked = [given[place] for place in derived.given]
-            t = now if derived.tick is None else ticks[derived.tick]
-            cells.append(_derived(derived, inputs, asked, nulls, count, t))
-    return cells if plan.answered is None else [cells[place] for place in plan.answered]
+    return cells
+
+
+def add_derived(  # noqa: PLR0917 (on the hot path)
+    cells: list[Cell],
+    made: Sequence[DerivedCell],
+    prepared: Prepared,
+    ticks: Ticks,
+    count: int,
+    now: int,
+) -> None:
+    """Append the derived cells to those that they read, whose nulls are told."""
+    keys, given = prepared
+    for derived in made:
+        nulls = {row for key in derived.keys for row in keys[key].nulls}
+        inputs = [cells[place] for place in derived.inputs]
+        asked = [given[place] for place in derived.given]
+        t = now if derived.tick is None else ticks[derived.tick]
+        cell = _derived(derived, inputs, asked, nulls, count, t)
+        cells.append(_aged_by(cell, [cells[place][2] for place in derived.via], count))
+
+
+def _aged_by(cell: Cell, keys: Sequence[Times], count: int) -> Cell:
+    """A cell that is no younger than the values by which its inputs were read."""
+    if not keys:
+        return cell
+    values, statuses, times = cell
+    none = frozenset(place for place, s in enumerate(statuses or ()) if s == NOT_FOUND)
+    oldest = _oldest([times, *keys], count, None)
+    return values, statuses, [None if i in none else time for i, time in enumerate(oldest)]
 
 
 def settled(plan: Plan, cells: list[Cell], count: int) -> list[Cell]:
     """The cells of `execute` with nulls told: NULL_VALUE and the default in their place."""
-    if plan.derived:
+    if plan.derived or plan.hops:
         return cells
     stored = plan.stored
     if plan.answered is not None:
         stored = [stored[place] for place in plan.answered]
-    return _all_settled(stored, cells, count)
+    return all_settled(stored, cells, count)
 
 
 def settled_cell(plan: Plan, place: int, cell: Cell) -> Cell:
     """`settled` for the cell of one output."""
     values, statuses, times = cell
-    if statuses is not None or plan.derived or None not in values:
+    if statuses is not None or plan.derived or plan.hops or None not in values:
         return cell
     made = plan.stored[place if plan.answered is None else plan.answered[place]]
     return _defaulted(values, None, times, made.default)
 
 
-def _all_settled(stored: Sequence[StoredCell], cells: list[Cell], count: int) -> list[Cell]:
+def all_settled(stored: Sequence[StoredCell], cells: list[Cell], count: int) -> list[Cell]:
+    """The cells that were read, with nulls told."""
     if count < _FEW and None not in chain.from_iterable(map(_values, cells)):
         return cells
     return [

@@ -29,6 +29,7 @@ def sayer(nothing: Nothing) -> Callable[[int], Said]:
         return lambda _: NOTHING
     run = compile_row(nothing.tree, [*(item.name for item in nothing.inputs), _AS_OF])
     inputs = [(sayer(i), revived(i.default, i.dtype)) for i in nothing.inputs]
+    keys = [sayer(key) for key in nothing.keys]
     clock = nothing.clock
     ticks = None if clock is None else Ticks(clock.period, clock.at, clock.timezone)
 
@@ -42,11 +43,13 @@ def sayer(nothing: Nothing) -> Callable[[int], Said]:
             value = run([*row, t])
         except ComputeError:
             value = None
-        times = [one.event_time for one, _ in said if one.event_time is not None]
+        read = [*(one for one, _ in said), *(of(instant) for of in keys)]
+        times = [one.event_time for one in read if one.event_time is not None]
         oldest = t if nothing.windowed else min(times, default=None)
         if value is not None:
             return Said(value, PRESENT, oldest)
-        return Said(None, why_null({one.status for one, _ in said}), oldest)
+        status = why_null({one.status for one, _ in said})
+        return Said(None, status, None if status == NOT_FOUND else oldest)
 
     return lru_cache(_KEPT)(say)
 

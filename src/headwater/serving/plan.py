@@ -79,6 +79,7 @@ class DerivedCell(NamedTuple):
     """Values computed from other cells; `run` takes columns of inputs, then of what the request
     gives (places in `Plan.given`), and t last if `takes_t`.
 
+    Its values are no younger than the cells at the places `via`, which gave keys of inputs.
     t is the time of reading, or the tick of the revision at the place `tick` in `Plan.ticks_of`.
     Where one of `keys` (places in `Plan.keys`) has a null part, there is no value.
     """
@@ -91,6 +92,19 @@ class DerivedCell(NamedTuple):
     default: Any
     label: str
     tick: int | None = None
+    via: tuple[int, ...] = ()
+
+
+class Hop(NamedTuple):
+    """What is read at values of cells, when these are known: one more round.
+
+    `columns` are the cells whose values `plan` takes as columns of a request, beside those of the
+    request itself. Its outputs are the next cells, then come the `derived` ones that read them.
+    """
+
+    columns: tuple[tuple[str, int], ...]
+    plan: Plan
+    derived: tuple[DerivedCell, ...]
 
 
 class Output(NamedTuple):
@@ -108,8 +122,8 @@ class Output(NamedTuple):
 
 class Plan(NamedTuple):
     """A compiled request. The cells of the groups come first, then each derived one after its
-    inputs; a place of a cell is one in this order. `given` are the columns of the request that
-    expressions read.
+    inputs, then those of the hops; a place of a cell is one in this order. `given` are the columns
+    of the request that expressions read.
 
     `stored` are the cells of all groups, `answered` those of the outputs, None where these are all
     cells in their order; `columns` the columns that the request must give, and their types;
@@ -136,3 +150,4 @@ class Plan(NamedTuple):
     memo: dict[Any, Any]
     uses: dict[bytes | None, Any]
     known: Known | None = None
+    hops: tuple[Hop, ...] = ()

@@ -114,7 +114,8 @@ class _Builder:
         default = stored_value(held_default(version.definition.get("default"), feature.dtype))
         if feature.reads_features and (feature.on_read or not home.stored):
             function = feature.feature.function
-            inputs = tuple(self._input(name, entry.revision) for name in feature.inputs)
+            inputs = tuple(self._input(name, entry.revision) for name in feature.operands)
+            via = feature.feature.via.items()
             return Derived(
                 tree=feature.tree,
                 inputs=inputs,
@@ -125,6 +126,7 @@ class _Builder:
                 request=tuple(feature.feature.request.items()),
                 function=None if function is None else function.to_dict(),
                 arguments={} if function is None else self._arguments(feature, entry.revision),
+                via=tuple((key, self._input(name, entry.revision)) for key, name in via),
             )
         revision = entry.revision
         if not self._contents.filled(revision):
@@ -141,7 +143,7 @@ class _Builder:
 
     def _arguments(self, feature: AnalyzedFeature, revision: str) -> dict[str, str]:
         known = self._project(revision).features()
-        types = {name: known[name].dtype for name in feature.inputs}
+        types = {name: known[name].dtype for name in feature.operands}
         return {**types, **feature.feature.request}
 
     def _need(self, revision: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, cast
 
 from headwater.errors import NotFoundError, PreconditionError, RequestError
 from headwater.online.store import OnlineStore
 from headwater.serving.catalogue import Reference
-from headwater.serving.execute import execute, prepare, reads
+from headwater.serving.execute import Prepared, execute, prepare, reads
 from headwater.serving.hints import shown
+from headwater.serving.hops import Done, rounds
 from headwater.serving.live import REFRESH, LiveCatalogue
 from headwater.serving.plan import Plan
 from headwater.serving.response import OnlineResponse
@@ -135,14 +136,17 @@ class OnlineReader:
         new one.
         """
         prepared = prepare(plan, columns, count)
-        wanted = reads(plan, prepared[0])
         try:
-            found = self._store.read(self._project, wanted, plan.ticks_of, plan.known)
+            if plan.hops:
+                cells, now = self._in_rounds(plan, prepared, columns, count)
+            else:
+                wanted = reads(plan, prepared[0])
+                found = self._store.read(self._project, wanted, plan.ticks_of, plan.known)
+                now = self._clock()  # after the read: what was served at t was there at t
+                cells = execute(plan, prepared, found, count, now)
         except PreconditionError:
             self.live.check()
             raise
-        now = self._clock()  # after the read: what was served at t was there at t
-        cells = execute(plan, prepared, found, count, now)
         if self._usage is not None:
             self._usage.add(plan, count, now, model)
         return OnlineResponse(plan, columns, count, cells, now)
@@ -152,17 +156,46 @@ class OnlineReader:
     ) -> OnlineResponse:
         """`read`, for a caller on an event loop."""
         prepared = prepare(plan, columns, count)
-        wanted = reads(plan, prepared[0])
         try:
-            found = await self._store.read_async(self._project, wanted, plan.ticks_of, plan.known)
+            if plan.hops:
+                cells, now = await self._in_rounds_async(plan, prepared, columns, count)
+            else:
+                wanted = reads(plan, prepared[0])
+                found = await self._store.read_async(
+                    self._project, wanted, plan.ticks_of, plan.known
+                )
+                now = self._clock()
+                cells = execute(plan, prepared, found, count, now)
         except PreconditionError:
             self.live.check()
             raise
-        now = self._clock()
-        cells = execute(plan, prepared, found, count, now)
         if self._usage is not None:
             self._usage.add(plan, count, now, model)
         return OnlineResponse(plan, columns, count, cells, now)
+
+    def _in_rounds(self, plan: Plan, prepared: Prepared, columns: Columns, count: int) -> Done:
+        run = rounds(plan, prepared, columns, count, self._clock)
+        wanted = next(run)
+        while True:
+            found = self._store.read(self._project, wanted.reads, wanted.ticks_of, plan.known)
+            try:
+                wanted = run.send(found)
+            except StopIteration as done:
+                return cast("Done", done.value)
+
+    async def _in_rounds_async(
+        self, plan: Plan, prepared: Prepared, columns: Columns, count: int
+    ) -> Done:
+        run = rounds(plan, prepared, columns, count, self._clock)
+        wanted = next(run)
+        while True:
+            found = await self._store.read_async(
+                self._project, wanted.reads, wanted.ticks_of, plan.known
+            )
+            try:
+                wanted = run.send(found)
+            except StopIteration as done:
+                return cast("Done", done.value)
 
 
 def columns_of(entity_rows: EntityRows) -> tuple[Columns, int]:
