@@ -171,7 +171,8 @@ def _freshness(store: FeatureStore) -> Iterator[Finding]:
     from headwater.pipeline.materialize import why_not
     from headwater.registry.kinds import now_us
 
-    views = [view for view in store.analyzed().views.values() if why_not(view) is None]
+    project = store.analyzed()
+    views = [view for view in project.views.values() if why_not(view, project) is None]
     ticks = store.online.published(store.project, [view.revision for view in views])
     clock = now_us()
     empty, late = [], []

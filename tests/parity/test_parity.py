@@ -77,7 +77,7 @@ def materialize(store: FeatureStore, at: int) -> list[Any]:
 
 
 def _can(store: FeatureStore, view: Any) -> bool:
-    if why_not(view) is not None:
+    if why_not(view, store.analyzed()) is not None:
         return False
     if view.source is not None:
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater import Feature, FeatureView
+from headwater.errors import NotSupportedError
 from headwater.serving.reader import OnlineReader
 from pipeline.looking import served, trained
 from store import shop
@@ -152,3 +153,46 @@ def test_a_value_without_a_row_that_depends_on_the_tick(make, expression):
     assert served(store, names, users)[1]["hour_unseen"] == 6
     stored = [feature.name for feature in store.analyzed().views["ticked"].stored_features]
     assert stored == ["seen", "hour_seen"]
+
+
+POPULATION = view(
+    "population", [Feature("everybody", "count(*)", window="7d")], entity=None,
+    update_frequency="hourly",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "expression", ["everybody + 0", "n / everybody", "coalesce(total, 0) + everybody"]
+)
+def test_what_others_rows_say_of_unseen_keys_is_computed_on_read(make, expression):
+    """No row of a run could hold it for a user that nobody has seen."""
+    store = make([event("a", day(0, 1)), event("b", day(0, 2))])
+    views = [WINDOWS, POPULATION]
+    ticked = FeatureView(
+        "ticked", entity=shop.USER, update_frequency="2h", features=[Feature("v", expression)]
+    )
+    plan = store.plan([*views, ticked])
+    reason = "feature 'v' has a value for keys of which no row is known"
+    assert any(reason in note for note in plan.notes)
+    store.apply(plan)
+    with pytest.raises(NotSupportedError, match="leave out 'update_frequency'"):
+        store.materialize("ticked", until=day(0, 3))
+    at_once = FeatureView("at_once", entity=shop.USER, features=[Feature("w", expression)])
+    store.apply([at_once])
+    for at in (day(0, 3), day(0, 9)):
+        store.materialize(until=at)
+        users = ["a", "unseen", None]
+        assert served(store, ["w"], users) == trained(store, ["w"], users, at)
+
+
+def test_what_is_null_for_unseen_keys_is_stored(make):
+    store = make([event("a", day(0, 1)), event("b", day(0, 2))])
+    share = FeatureView(
+        "share", entity=shop.USER, update_frequency="2h",
+        features=[Feature("v", "total / everybody"), Feature("w", "coalesce(v, -1)")],
+    )  # fmt: skip
+    store.apply([WINDOWS, POPULATION, share])
+    for at in (day(0, 4), day(0, 9)):
+        store.materialize(until=at)
+        users = ["a", "unseen", None]
+        assert served(store, ["v", "w"], users) == trained(store, ["v", "w"], users, at)

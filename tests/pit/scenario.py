@@ -103,7 +103,7 @@ def scenarios(
         found.append(view)
         known |= typed
     for number in range(draw(st.integers(2, 3)) if across else 0):
-        view, typed = draw(_across(f"across_{number}", keys, known, found))
+        view, typed = draw(_across(f"across_{number}", keys, known, found, ticks))
         found += [] if view is None else [view]
         known |= typed
     names = draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=5, unique=True))
@@ -196,6 +196,7 @@ def _across(
     keys: Mapping[str, str],
     known: Mapping[str, Typed],
     views: list[View],
+    ticks: tuple[Ticks | None, ...],
 ) -> tuple[View | None, dict[str, Typed]]:
     """A view whose features are read, most of them, at values of other features."""
     own = tuple(list(keys)[: draw(st.sampled_from((len(keys), 1, 0)))])
@@ -212,7 +213,7 @@ def _across(
     if not pairs:
         return None, {}
     features, typed_of = _named(name, pairs, {})
-    return View(name, features, None, own), typed_of
+    return View(name, features, None, own, draw(st.sampled_from(ticks))), typed_of
 
 
 def _named(

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headwater import Entity, Feature, FeatureView, Source
-from headwater.errors import DefinitionError
+from headwater.errors import DefinitionError, NotSupportedError
 from headwater.explaining import explain
 from headwater.serving.reader import OnlineReader
 from store.shop import TIME, day
@@ -312,3 +312,11 @@ def test_in_yaml_and_json():
         {"name": "share", "expression": "item_n / category_n", "via": {"category": "item_category"}}
     ]
     assert FeatureView.from_dict(made.to_dict() | {"entity": ITEM}) == made
+
+
+def test_at_ticks_a_key_has_to_be_null_where_no_row_is_known(store):
+    """Otherwise an unseen item would have the values of a category, and no row to hold them."""
+    facts = lookups("facts", ITEM, Feature("item_category", "category", default="x"))
+    store.apply([facts, *CLICKS, derived(ROWS, update_frequency="2h")])
+    with pytest.raises(NotSupportedError, match="'rows_there' has a value for keys of"):
+        store.materialize("compared", until=day(1, 6))

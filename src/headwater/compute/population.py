@@ -87,6 +87,12 @@ def _check_changes(request: Request, view: AnalyzedView) -> None:
             f"feature '{request.feature}': view '{view.name}' has {what}, so its values change at "
             "other instants than those of its rows; say at which they are wanted with every="
         )
+    made = next((feature.name for feature in view.features if feature.across), None)
+    if made is not None:
+        raise SpineError(
+            f"feature '{request.feature}': '{made}' is read at values of features ('via'), so it "
+            "changes with rows of other keys too; say at which instants it is wanted with every="
+        )
 
 
 # --- keys -------------------------------------------------------------------------------

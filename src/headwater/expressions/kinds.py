@@ -41,7 +41,7 @@ from headwater.expressions.walk import (
     uses,
 )
 
-_INSTANTS = tuple(datetime(year, 1, 2, 3, 4, 5, tzinfo=UTC) for year in (1, 1970, 2024, 2050, 9998))
+INSTANTS = tuple(datetime(year, 1, 2, 3, 4, 5, tzinfo=UTC) for year in (1, 1970, 2024, 2050, 9998))
 """At which an expression is tried; hardly any has a value for a key without rows at others only."""
 
 
@@ -224,7 +224,7 @@ def _on_read(
         return True
     run = compile_row(tree, (*(feature.name for feature in inputs), "as_of()"))
     defaults = [feature.default for feature in inputs]
-    return any(_has_value(run, [*defaults, at]) for at in _INSTANTS)
+    return any(_has_value(run, [*defaults, at]) for at in INSTANTS)
 
 
 def _has_value(run: Row, row: Sequence[Any]) -> bool:

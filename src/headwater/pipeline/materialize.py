@@ -28,7 +28,8 @@ from headwater.errors import (
     NotSupportedError,
     near_miss,
 )
-from headwater.expressions.analyzed import AnalyzedView
+from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
+from headwater.expressions.unseen import unstorable
 from headwater.offline.quarantine import Quarantine
 from headwater.online.codec import from_micros
 from headwater.online.store import ALLOWED_SKEW, OnlineStore
@@ -125,19 +126,19 @@ class Materializer:
 
     def _chosen(self, names: Sequence[str] | None) -> list[Target]:
         if names is None:
-            chosen = [target for target in self.current if why_not(target.view) is None]
+            chosen = [target for target in self.current if _can_run(target)]
         else:
             chosen = [self._named(name) for name in dict.fromkeys(names)]
         wanted = {target.view.name for target in chosen}
         earlier = [t for t in self.earlier if names is None or t.view.name in wanted]
-        return [*chosen, *(target for target in earlier if why_not(target.view) is None)]
+        return [*chosen, *(target for target in earlier if _can_run(target))]
 
     def _named(self, name: str) -> Target:
         known = {target.view.name: target for target in self.current}
         found = known.get(name)
         if found is None:
             raise NotFoundError(f"no feature view '{name}'{near_miss(name, known)}")
-        reason = why_not(found.view)
+        reason = why_not(found.view, found.reader.project)
         if reason is not None:
             raise NotSupportedError(f"feature view '{name}': {reason}")
         return found
@@ -243,8 +244,12 @@ def _all_keys(reader: Reader, run: Evaluation) -> Iterator[pa.Table]:
         yield active_keys(reader, run.view, run.instant, run.since, (part, total)).table
 
 
-def why_not(view: AnalyzedView) -> str | None:
-    """Why a view can't be materialized, or None."""
+def _can_run(target: Target) -> bool:
+    return why_not(target.view, target.reader.project) is None
+
+
+def why_not(view: AnalyzedView, project: AnalyzedProject) -> str | None:
+    """Why a view of a project can't be materialized, or None."""
     if not view.stored:
         return "is computed when it is read; there is nothing to materialize"
     if view.view.ticks is None and any(f.kind == "windowed" for f in view.features):
@@ -252,7 +257,7 @@ def why_not(view: AnalyzedView) -> str | None:
             "has windows and update_frequency='real_time', which only a stream can keep up; "
             "set update_frequency='hourly' (or another) to materialize it"
         )
-    return None
+    return unstorable(project, view)
 
 
 def instant_of(reader: Reader, view: AnalyzedView, clock: int, published: int | None) -> int:

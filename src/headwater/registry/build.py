@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from headwater.definitions.base import Definition
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
+from headwater.expressions.unseen import unstorable
 from headwater.registry.base import Base, Kinds, load_base, stored_keys, wanted_objects
 from headwater.registry.changes import Downstream, FieldChange, ObjectChange, RevisionChange
 from headwater.registry.checks import pin_notes, plan_errors
@@ -155,5 +156,10 @@ def _revision(view: AnalyzedView, desired: Settled, wanted: Kinds) -> Iterable[P
 def _notes(desired: AnalyzedProject, revisions: Iterable[RevisionChange]) -> tuple[str, ...]:
     """What the analysis found worth saying about views that compute something new."""
     fresh = {change.view for change in revisions if change.action == "new"}
-    notes = (note for name, view in desired.views.items() if name in fresh for note in view.notes)
+    views = [view for name, view in desired.views.items() if name in fresh]
+    notes = [note for view in views for note in view.notes]
+    for view in views:
+        reason = unstorable(desired, view)
+        if reason is not None:
+            notes.append(f"feature view '{view.name}': can't be materialized: {reason}")
     return tuple(dict.fromkeys(notes))

@@ -17,9 +17,9 @@ from headwater.expressions.analyzed import (
     time_of,
 )
 from headwater.expressions.closures import compile_row
-from headwater.expressions.functions.aggregates import COUNTS
-from headwater.expressions.tree import Aggregate, Literal, Node
-from headwater.expressions.walk import replace, uses
+from headwater.expressions.tree import Node
+from headwater.expressions.unseen import over_nothing
+from headwater.expressions.walk import uses
 from headwater.serving.catalogue import Clock, Column, Nothing
 from headwater.serving.nothing import revived, stored_value
 
@@ -107,7 +107,7 @@ class Empties:
             return None
         if feature.tree is None or feature.kind != "windowed":
             return feature.tree
-        return replace(feature.tree, _over_nothing)
+        return over_nothing(feature.tree)
 
     def _nothing(self, name: str) -> Nothing:
         """What it says at a time, as its own view sees it."""
@@ -164,9 +164,3 @@ def _unsettled(start: T, step: Callable[[T], Iterable[T]], settled: dict[T, Any]
         waiting.pop()
         if one not in settled:
             yield one
-
-
-def _over_nothing(node: Node) -> Node | None:
-    if not isinstance(node, Aggregate):
-        return None
-    return Literal(0, "int64") if node.name in COUNTS else Literal(None, "null")
