@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,8 @@ class ViewPlanner:
             function = self._function(record, (writer, author))
             feature = feature_of(record, writer, function)
             source = None if self._has_rows(head, record) else self._table_of(head, record)
-            return self._plan(head, self._view_of(head, feature, record, source))
+            with _told_of(record):
+                return self._plan(head, self._view_of(head, feature, record, source))
 
     def _function(self, record: FeatureRecord, authors: Iterable[str]) -> FunctionRef | None:
         """The function of a record's Python code, as its own process tells it; None for SQL.
@@ -108,7 +110,8 @@ class ViewPlanner:
                 changed if feature.name == record.name else feature for feature in view.features
             )
             numbers = None if wanted is None else {record.name: wanted}
-            return self._plan(head, view.model_copy(update={"features": features}), numbers)
+            with _told_of(record):
+                return self._plan(head, view.model_copy(update={"features": features}), numbers)
 
     def _edited(self, feature: Feature, record: FeatureRecord, author: str) -> Feature:
         code, ref = record.transformation, feature.function
@@ -217,6 +220,21 @@ class ViewPlanner:
                 f"several: {', '.join(sorted(str(name) for name in names))}"
             )
         return names.pop() if names else None
+
+
+@contextmanager
+def _told_of(record: FeatureRecord) -> Iterator[None]:
+    """What is wrong in the code of a record, in the words of who sent it."""
+    mine, named = f"feature '{record.name}': field ", "'transformation.code'"
+    try:
+        yield
+    except DefinitionError as error:
+        text = str(error)
+        for field in ("'expression'", "'function'"):
+            text = text.replace(mine + field, mine + named)
+        if text == str(error):
+            raise
+        raise type(error)(text) from None
 
 
 def feature_of(record: FeatureRecord, author: str, function: FunctionRef | None) -> Feature:

@@ -54,7 +54,9 @@ def test_an_active_feature_is_trained_and_served(api, store):
 
 def test_what_is_wrong_is_told_at_activation(api):
     create(api, "biggest", "max(amout)")
-    assert "did you mean 'amount'?" in api.problem("POST", "/features/biggest/activate", 422)
+    said = api.problem("POST", "/features/biggest/activate", 422)
+    assert "did you mean 'amount'?" in said
+    assert "feature 'biggest': field 'transformation.code': " in said
     create(api, "stolen", "max(getenv('HOME'))")
     assert "'getenv'" in api.problem("POST", "/features/stolen/activate", 422)
     create(api, "lost", "max(amount)", source="event")
@@ -96,6 +98,11 @@ def test_a_declared_feature_is_the_same_object(api, store):
     )
     changed = api.put("/features/total", {"transformation": sql("max(amount)")})
     assert changed["current_version"] == "2.0.0"
+    [warning] = changed["warnings"]
+    assert warning.startswith("version 2.0.0 has no values online until 'headwater materialize tot")
+    assert "'transformation.code'" in api.problem(
+        "PUT", "/features/total", 422, json={"transformation": sql("max(amout)")}
+    )
     assert trained(store, "total") == [2.0]
 
 

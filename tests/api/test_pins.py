@@ -80,7 +80,12 @@ def test_mistakes(api, store):
 
 def test_what_a_service_lists_is_not_archived(api, store):
     path = "/features/last_amount"
-    assert api.request("DELETE", path).status_code == 204
+    assert api.get(path)["warnings"] == []
+    gone = api.post(f"{path}/deprecate")
+    assert gone["warnings"] == [
+        "deprecated, and listed by model, ranker; take it off these services before it is archived"
+    ]
+    assert api.get(path)["warnings"] == gone["warnings"]
     said = api.problem("PUT", path, 409, json={"status": "archived"})
     assert "model, ranker would lose it" in said
     assert served(store, "model") == [50.0]

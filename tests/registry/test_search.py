@@ -98,6 +98,7 @@ def test_columns_are_those_that_the_current_version_reads(registry, apply):
     assert found(registry, "x") == ["a"]
     apply(analyze([view("ads", feature("a", "count(*)"), feature("b", "avg(x)"))]))
     assert found(registry, "x") == ["b"]
+    assert found(registry, "seen_at") == ["a", "b"], "the times of the rows that they read"
 
 
 @pytest.mark.every_registry

@@ -132,7 +132,7 @@ def rules_of(given: Iterable[schemas.ValidationRuleCreate]) -> tuple[dict[str, A
 
 
 def feature_response(
-    project: str, state: FeatureState, usage: UsageTotal
+    project: str, state: FeatureState, usage: UsageTotal, warnings: Iterable[str] = ()
 ) -> schemas.FeatureResponse:
     """All that is known of a feature; `etag` changes whenever it does."""
     entry, record = state.entry, state.record
@@ -151,6 +151,7 @@ def feature_response(
         computed_in=_computed_in(state),
         code_by=record.code_by,
         code_hash=_code_hash(record.transformation),
+        warnings=list(warnings),
         transformation=_transformation(record.transformation),
         validation_rules=_rules(record.validation_rules),
         entity=record.entity,

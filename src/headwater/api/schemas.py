@@ -280,7 +280,8 @@ class FeatureResponse(FeatureDefinition, _Kept):
 
     `view` is the view that computes it, and `computed_in` says where its code is evaluated: in the
     engine, or apart, if `code_by` gave it over the API. They are null where nothing is computed.
-    `code_hash` is the SHA-256 of its code and parameters.
+    `code_hash` is the SHA-256 of its code and parameters. `warnings` say what should be looked
+    after, as a service that lists a deprecated feature.
     """
 
     unresolved_features: list[str]
@@ -288,6 +289,7 @@ class FeatureResponse(FeatureDefinition, _Kept):
     computed_in: Literal["engine", "child process"] | None
     code_by: str | None
     code_hash: str | None
+    warnings: list[str]
     _etag: str = PrivateAttr("")
 
     @property

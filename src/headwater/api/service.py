@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -95,7 +95,7 @@ class FeatureStoreService:
     ) -> schemas.FeatureResponse:
         """Change a feature; other code or rules change a draft, else make the next version."""
         changes = convert.changes_of(update)
-        return await self._answer(
+        return await self._changed(
             self.governance.update, feature_name, changes, author=author, expected=expected
         )
 
@@ -243,7 +243,7 @@ class FeatureStoreService:
     async def _become(
         self, status: Status, name: str, author: str, expected: str | None
     ) -> schemas.FeatureResponse:
-        return await self._answer(
+        return await self._changed(
             self.governance.set_status, name, status, author=author, expected=expected
         )
 
@@ -257,11 +257,50 @@ class FeatureStoreService:
 
         return await asyncio.to_thread(answered)
 
+    async def _changed(
+        self, work: Callable[P, FeatureState], *args: P.args, **kwargs: P.kwargs
+    ) -> schemas.FeatureResponse:
+        """The same of a change, which may have made a version that has no values yet."""
+
+        def answered() -> schemas.FeatureResponse:
+            state = work(*args, **kwargs)
+            found = self._features([state])[0]
+            found.warnings.extend(self._without_values(state))
+            return found
+
+        return await asyncio.to_thread(answered)
+
+    def _without_values(self, state: FeatureState) -> Iterator[str]:
+        home = state.entry.versions[state.entry.current]
+        revision = self.governance.graph().head.revisions.get(home.revision)
+        if revision is None or not revision.stored or state.entry.status != "active":
+            return
+        if not any(map(self.store.is_filled, (home.revision, *home.earlier))):
+            yield (
+                f"version {state.entry.current} has no values online until 'headwater materialize "
+                f"{revision.view}' has computed them; an earlier version that has some is served "
+                "meanwhile"
+            )
+
     def _features(self, states: Sequence[FeatureState]) -> list[schemas.FeatureResponse]:
         totals = usage_totals(self.registry, self.project, [state.name for state in states])
+        gone = [state.name for state in states if state.entry.status == "deprecated"]
+        listed = self.governance.listed_by(gone) if gone else {}
         return [
-            convert.feature_response(self.project, state, totals[state.name]) for state in states
+            convert.feature_response(
+                self.project, state, totals[state.name], self._warnings(state, listed)
+            )
+            for state in states
         ]
+
+    def _warnings(self, state: FeatureState, listed: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """What should be looked after: services that list what is deprecated."""
+        services = listed.get(state.name)
+        if services:
+            yield (
+                f"deprecated, and listed by {', '.join(services)}; take it off these services "
+                "before it is archived"
+            )
 
 
 async def _run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

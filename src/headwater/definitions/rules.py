@@ -10,6 +10,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from headwater.definitions.base import Definition, Flag, or_empty, plain
 
 BUILT_RULES = ("range", "not_null", "enum", "regex")
+BUILT = "range, not_null (or null_check), enum, regex"
+"""The same as a message names them: REST says `null_check`."""
 _SPELLINGS = {"null_check": "not_null"}
 _PARAMETERS = {
     "range": ({"min", "max"}, "at least one of 'min' and 'max'"),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.definitions.feature import Feature
-from headwater.definitions.rules import BUILT_RULES, ValidationRule
+from headwater.definitions.rules import BUILT, BUILT_RULES, ValidationRule
 from headwater.definitions.types import FLOATS, NUMBERS, is_decimal, is_nested
 from headwater.errors import DefinitionError, NotSupportedError, near_miss
 
@@ -30,12 +30,12 @@ def check_rules(feature: Feature, dtype: str) -> None:
         where = f"feature '{feature.name}': rule '{rule.name}'"
         if not rule.is_built:
             hint = near_miss(rule.rule_type, BUILT_RULES)
-            raise NotSupportedError(
-                f"{where} can't be checked yet{hint} (kinds: {', '.join(BUILT_RULES)})"
-            )
+            raise NotSupportedError(f"{where} can't be checked yet{hint} (kinds: {BUILT})")
         if is_nested(dtype) and rule.rule_type != "not_null":
             kind = dtype.partition("[")[0]
-            raise DefinitionError(f"{where} does not fit {dtype}; a {kind} takes only 'not_null'")
+            raise DefinitionError(
+                f"{where} does not fit {dtype}; a {kind} takes only 'not_null' ('null_check')"
+            )
         problem = _PROBLEMS[rule.rule_type](rule.parameters, dtype)
         if problem is not None:
             raise DefinitionError(f"{where} {problem}")

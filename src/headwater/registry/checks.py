@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headwater.definitions.rules import BUILT_RULES
+from headwater.definitions.rules import BUILT
 from headwater.errors import NotFoundError, RefusedError, near_miss
 from headwater.expressions.analyzed import AnalyzedProject
 from headwater.registry.audit import utc_text
@@ -98,5 +98,5 @@ def _unbuilt_rules(desired: AnalyzedProject) -> Iterable[str]:
                 yield (
                     f"feature '{feature.name}': field 'validation_rules': rule "
                     f"'{rule.rule_type}' is not built, so it could not be checked "
-                    f"(built: {', '.join(BUILT_RULES)})"
+                    f"(built: {BUILT})"
                 )

@@ -7,17 +7,14 @@ a view computes is changed through a plan, which the caller's `Planner` makes.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from headwater.definitions.rules import BUILT_RULES
+from headwater.definitions.rules import BUILT, BUILT_RULES
 from headwater.errors import (
-    ConflictError,
     DefinitionError,
     PreconditionError,
     RefusedError,
@@ -25,6 +22,7 @@ from headwater.errors import (
 from headwater.registry import entries, judging
 from headwater.registry.apply import apply_plan, stamped
 from headwater.registry.changes import ObjectChange
+from headwater.registry.commits import settled
 from headwater.registry.edits import Edit, edited_head
 from headwater.registry.head import FeatureEntry, Head, Status, VersionEntry
 from headwater.registry.judging import Proposal
@@ -32,7 +30,7 @@ from headwater.registry.kinds import Commit, FeatureVersion, now_us, unpack
 from headwater.registry.left_behind import LeftBehind, left_behind
 from headwater.registry.lineage import FeatureGraph, Lineage
 from headwater.registry.listed import ListedQuery, listed
-from headwater.registry.pins import Repinned, pinned_services, repin, services_of
+from headwater.registry.pins import Repinned, listing_services, pinned_services, repin
 from headwater.registry.plan import Plan
 from headwater.registry.records import FeatureRecord
 from headwater.registry.rollback import refuse_collected, refuse_empty, rolled_back
@@ -44,7 +42,6 @@ from headwater.registry.transitions import check_transition
 from headwater.registry.versions import Wanted, next_version
 
 _ATTEMPTS = 200
-_LONGEST_PAUSE = 0.2
 _CLOSED = ("deprecated", "archived")
 _RESPELLED = "written otherwise; the syntax trees are equal"
 
@@ -137,6 +134,10 @@ class Governance:
     def near(self, text: str) -> str:
         """What a search may have meant that found nothing: `; did you mean '...'?`, or nothing."""
         return self._search.near(self._head(), text)
+
+    def listed_by(self, names: Iterable[str]) -> Mapping[str, list[str]]:
+        """The services that list each of some features."""
+        return listing_services(self._registry, self._project, self._head(), names)
 
     def graph(self) -> FeatureGraph:
         """What depends on what, now."""
@@ -368,10 +369,7 @@ class Governance:
                 "first"
             )
         if status == "archived":
-            services = services_of(self._registry, self._project, head)
-            listing = [
-                s.name for s in services.values() if name in {ref.feature for ref in s.features}
-            ]
+            listing = listing_services(self._registry, self._project, head, [name])[name]
             if listing:
                 raise RefusedError(
                     f"feature '{name}': {', '.join(listing)} would lose it; take it off these "
@@ -417,20 +415,15 @@ class Governance:
 
     def _settled(self, step: Step, author: str) -> Edit | Plan | None:
         """Do a step, again on the newer head where somebody else was quicker."""
-        for attempt in range(1, _ATTEMPTS + 1):
+
+        def once() -> Edit | Plan | None:
             head = self._head()
             done = step(head)
-            if done is None:
-                return None
-            try:
+            if done is not None:
                 self._set(head, done, author)
-            except ConflictError:
-                if attempt == _ATTEMPTS:
-                    raise
-                time.sleep(random.uniform(0, min(0.01 * attempt, _LONGEST_PAUSE)))  # noqa: S311
-            else:
-                return done
-        raise AssertionError("the last attempt raises")
+            return done
+
+        return settled(once, _ATTEMPTS)
 
     def _set(self, head: Head, done: Edit | Plan, author: str) -> None:
         if isinstance(done, Plan):
@@ -466,7 +459,7 @@ def _refuse_unbuilt_rules(record: FeatureRecord, status: Status) -> None:
         if status == "active" and rule["rule_type"] not in BUILT_RULES:
             raise RefusedError(
                 f"feature '{record.name}': field 'validation_rules': rule '{rule['rule_type']}' is "
-                f"not built, so it could not be checked (built: {', '.join(BUILT_RULES)}); a draft "
+                f"not built, so it could not be checked (built: {BUILT}); a draft "
                 "keeps it"
             )
 

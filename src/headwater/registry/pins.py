@@ -40,6 +40,18 @@ def services_of(registry: Registry, project: str, head: Head) -> dict[str, Featu
     return {name: found[key] for name, key in head.services.items()}
 
 
+def listing_services(
+    registry: Registry, project: str, head: Head, features: Iterable[str]
+) -> dict[str, list[str]]:
+    """The names of the services that list each of some features, in whichever version."""
+    found: dict[str, list[str]] = {name: [] for name in features}
+    for name, service in services_of(registry, project, head).items():
+        for feature in dict.fromkeys(ref.feature for ref in service.features):
+            if feature in found:
+                found[feature].append(name)
+    return found
+
+
 def pinned_services(registry: Registry, project: str, feature: str, version: str) -> list[str]:
     """The names of the services that are pinned to a version. Raises NotFoundError."""
     head = registry.head(project)

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
 
+from headwater.definitions.source import Source
+from headwater.definitions.view import FeatureView
 from headwater.errors import near_miss
 from headwater.registry.head import FeatureEntry, Head
 from headwater.registry.kinds import FeatureVersion
@@ -121,7 +123,7 @@ class FeatureSearch:
             for name, entry in head.features.items()
             if entry.touched > self._generation or name not in self._features
         }
-        fresh = self._loaded(changed)
+        fresh = self._loaded(head, changed)
         before = {term for name in fresh if name in self._features for term in self._terms(name)}
         after = {term for found in fresh.values() for term in found.terms}
         new = [term for term in after if term not in self._places]
@@ -147,25 +149,55 @@ class FeatureSearch:
             if not self._places[term]:
                 del self._places[term]
 
-    def _loaded(self, entries: Mapping[str, FeatureEntry]) -> dict[str, _Found]:
+    def _loaded(self, head: Head, entries: Mapping[str, FeatureEntry]) -> dict[str, _Found]:
         records = self._registry.get_many(
             self._project, FeatureRecord, [entry.record for entry in entries.values()]
         )
         keys = {n: e.versions[e.current].object for n, e in entries.items() if e.view}
         versions = self._registry.get_many(self._project, FeatureVersion, keys.values())
+        times = self._times(head, {entry.view for entry in entries.values()})
         return {
-            name: _indexed(entry, records[entry.record], versions.get(keys.get(name, "")))
+            name: _indexed(
+                entry,
+                records[entry.record],
+                versions.get(keys.get(name, "")),
+                times.get(entry.view, ()),
+            )
             for name, entry in entries.items()
             if entry.record in records
         }
 
+    def _times(self, head: Head, views: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The columns that hold the times of the rows which views read."""
+        keys = {name: head.views[name].object for name in views if name in head.views}
+        found = self._registry.get_many(self._project, FeatureView, keys.values())
+        sources = self._registry.get_many(self._project, Source, head.sources.values())
+        by_name = {name: sources[key] for name, key in head.sources.items() if key in sources}
+        read = {name: found[key].source_name for name, key in keys.items() if key in found}
+        return {
+            name: _plain_times(by_name[source])
+            for name, source in read.items()
+            if source in by_name
+        }
 
-def _indexed(entry: FeatureEntry, record: FeatureRecord, version: FeatureVersion | None) -> _Found:
+
+def _plain_times(source: Source) -> tuple[str, ...]:
+    """Those that are columns, and not computed from some."""
+    times = (source.event_time, source.available_at)
+    return tuple(name for name in times if name is not None and name.isidentifier())
+
+
+def _indexed(
+    entry: FeatureEntry,
+    record: FeatureRecord,
+    version: FeatureVersion | None,
+    times: tuple[str, ...],
+) -> _Found:
     texts: dict[str, Iterable[str]] = {
         "name": (record.name,),
         "tags": record.tags,
         "description": (record.description,),
-        "columns": version.columns if version is not None else (),
+        "columns": (*version.columns, *times) if version is not None else (),
         "owner": (record.owner or "",),
     }
     terms: dict[str, int] = {}
