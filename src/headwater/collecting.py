@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from headwater.definitions.service import FeatureService
 from headwater.definitions.ticks import DAY
+from headwater.offline.states import RunStates
 from headwater.pipeline.collection import Collector, Garbage
 from headwater.registry.head import Head
 from headwater.registry.pins import services_of
@@ -40,6 +41,7 @@ def _collector(store: FeatureStore) -> Collector:
         registry=store.registry,
         online=store.online,
         tables=store.tables,
+        states=RunStates(store.settings.offline.path, store.project),
         window=store.settings.registry.rollback_days * DAY,
         services=services,
         served=lambda: _served(store),

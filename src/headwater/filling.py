@@ -14,6 +14,7 @@ from headwater.compute.reading import Reader
 from headwater.definitions.ticks import DAY
 from headwater.errors import DefinitionError
 from headwater.expressions.analyzed import AnalyzedView
+from headwater.offline.states import RunStates
 from headwater.pipeline.backfill import Backfiller
 from headwater.pipeline.materialize import Materializer, Target
 from headwater.registry.head import Head
@@ -38,6 +39,7 @@ def materializer(store: FeatureStore) -> Materializer:
         registry=store.registry,
         online=store.online,
         quarantine=store.quarantine,
+        states=RunStates(store.settings.offline.path, store.project),
         on_run=store.events.run,
     )
 

@@ -106,7 +106,7 @@ GOES_ON = "stopped; run the same command again to go on\n"
 @pytest.mark.parametrize(
     ("command", "stopped_in", "said"),
     [
-        (["materialize"], "headwater.pipeline.materialize.latest_part", GOES_ON),
+        (["materialize"], "headwater.pipeline.carrying.latest_part", GOES_ON),
         (
             ["backfill", "user_orders", "--from", "2026-01-01", "--to", "2026-01-02"],
             "headwater.offline.tables.OfflineTables.write_interval",

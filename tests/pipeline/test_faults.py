@@ -199,6 +199,39 @@ def test_killed_over_and_over_a_run_comes_to_its_end(worker, tmp_path):
     assert (found.rows, found.values, found.rejected) == (after.rows, after.values, after.rejected)
 
 
+def test_a_run_that_goes_on_killed_at_any_moment(worker, project, tmp_path):
+    """The next one goes on from what was left, and nothing is lost or taken twice."""
+    base = tmp_path / "base"
+    shutil.copytree(project, base)
+    store = FeatureStore(base)
+    store.materialize(until=FIRST)
+    users = [f"u{n}" for n in range(26)]
+    new = [event(user, day(3, 1), amount=float(n)) for n, user in enumerate(users)]
+    late = [event(user, day(1, n), amount=9.0) for n, user in enumerate(users[:9])]
+    shop.write(base, [*new, *late], "events_2.parquet")
+    store.close()
+    copies = list(worker.deaths(tmp_path, base, 7, "materialize", 9, until=SECOND))
+    after = State(tmp_path / "whole")
+    assert sum(killed for _, killed in copies) > 0.6 * len(copies)
+    went_on = 0
+    for folder, _ in copies:
+        store = FeatureStore(folder)
+        [report] = store.materialize("trend", until=SECOND)
+        assert report.anew is None
+        went_on += report.skipped is None
+        store.materialize(until=SECOND)
+        store.close()
+        again = State(folder)
+        assert (again.rows, again.values) == (after.rows, after.values)
+        shop.write(folder, [event("u3", day(4), amount=7.0)], "events_3.parquet")
+        store = FeatureStore(folder)
+        [report] = store.materialize("trend", until=day(5))
+        assert report.anew is None
+        assert served(store, ["smooth"], USERS) == trained(store, ["smooth"], USERS, day(5))
+        store.close()
+    assert went_on > 2
+
+
 class Tables:
     """What a project's offline tables hold."""
 

@@ -267,18 +267,18 @@ def test_a_run_that_another_one_may_have_overwritten_is_run_again(store):
 
 def test_an_earlier_run_that_comes_late_changes_nothing(store, monkeypatch):
     """A run that read before another one and writes after it: its rows lose, its tick too."""
-    from headwater.pipeline import materialize
+    from headwater.pipeline import carrying
 
-    found = materialize.latest_part
+    found = carrying.latest_part
 
     def overtaken(*arguments):
         part = found(*arguments)
-        monkeypatch.setattr(materialize, "latest_part", found)
+        monkeypatch.setattr(carrying, "latest_part", found)
         other.materialize("activity", until=day(5))
         return part
 
     other = type(store)(store.settings.root)
-    monkeypatch.setattr(materialize, "latest_part", overtaken)
+    monkeypatch.setattr(carrying, "latest_part", overtaken)
     (late,) = store.materialize("activity", until=day(1))
     assert (late.skipped, late.written) == (None, 0)
     names = shop.values_of(shop.activity())

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from headwater import Entity, Feature, FeatureView
-from headwater.pipeline import loading, materialize
+from headwater.pipeline import carrying, loading
 from pipeline.looking import kept, served, stored, trained, view_of
 from store import shop
 from store.shop import day, event, view
@@ -122,15 +122,18 @@ class CutShortError(Exception):
 def cut_off(monkeypatch, after):
     """Let the computation of parts fail after so many of them; returns the parts computed."""
     computed = []
-    original = materialize.latest_part
 
-    def counted(reader, one, instant, since, share):
-        if len(computed) == after:
-            raise CutShortError
-        computed.append(share[0])
-        return original(reader, one, instant, since, share)
+    def counting(original):
+        def counted(work, number):
+            if len(computed) == after:
+                raise CutShortError
+            computed.append(number)
+            return original(work, number)
 
-    monkeypatch.setattr(materialize, "latest_part", counted)
+        return counted
+
+    for work in (carrying.Plainly, carrying.Carrying):
+        monkeypatch.setattr(work, "part", counting(work.part))
     return computed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater.errors import SourceError
-from headwater.pipeline import materialize as runs
+from headwater.pipeline import carrying as runs
 from headwater.pipeline.checking import Gate
 from store import shop
 from store.shop import day, event

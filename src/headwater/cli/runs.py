@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from headwater.pipeline.runs import RunReport
 
 GOING_ON = "run the same command again to go on"
-_COLUMNS = ("view", "tick", "rows", "written", "quarantined", "ahead", "seconds", "note")
+_COLUMNS = ("view", "tick", "rows", "written", "quarantined", "ahead", "read", "seconds", "note")
 
 
 def materialize(
@@ -84,7 +84,8 @@ def _report(reports: list[RunReport], *, as_json: bool) -> None:
 
 def _row(report: RunReport) -> dict[str, Any]:
     found: dict[str, Any] = jsonable(report)
-    found["note"] = found.pop("skipped")
+    anew = found.pop("anew")
+    found["note"] = found.pop("skipped") or (anew and f"computed anew: {anew}")
     return {**found, "tick": moment(report.tick), "seconds": round(report.seconds, 3)}
 
 

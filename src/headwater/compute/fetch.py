@@ -65,23 +65,26 @@ def _fetch_plain(scan: Scan, distinct: Ints, columns: Mapping[str, str], inverse
     return pa.table({alias: without_zone(found[name]) for alias, name in columns.items()})
 
 
-def distinct_keys(
+def distinct_keys(  # noqa: PLR0917
     engine: DuckDBEngine,
     scan: Scan,
     join_keys: Mapping[str, str],
     share: tuple[int, int],
     where: str,
+    relation: str | None = None,
 ) -> pa.Table:
     """The distinct keys (in the types of `join_keys`) without a null part, of part `share[0]` of
-    `share[1]` hash parts, of the rows that satisfy the SQL condition `where`.
+    `share[1]` hash parts, of the rows that satisfy the SQL condition `where`; `relation` is SQL
+    for the scan's rows where the condition asks for more than their columns.
 
     Raises SourceError for a key that its type can't hold.
     """
     part, parts = share
+    rows = scan.relation if relation is None else relation
     names = ", ".join(quote(name) for name in join_keys)
     whole = " AND ".join(f"{quote(name)} IS NOT NULL" for name in join_keys)
     of_part = f" AND hash({names}) % {parts} = {part}" if parts > 1 else ""
-    sql = f"SELECT DISTINCT {names} FROM {scan.relation} WHERE {where} AND {whole}{of_part}"
+    sql = f"SELECT DISTINCT {names} FROM {rows} WHERE {where} AND {whole}{of_part}"
     try:
         found = engine.query(sql)
     except duckdb.Error as error:

@@ -90,7 +90,7 @@ def latest_part(
         values = reader.plain(view, names, columns, instants)
     else:
         values = reader.plain_at(view, keys, instants)
-    return iter([_part(view, keys.table, values)])
+    return iter([part_of(view, keys.table, values)])
 
 
 def _direct(reader: Reader, view: AnalyzedView) -> Direct | None:
@@ -170,12 +170,13 @@ def _lookups(
         found = np.ones(piece.key.size, dtype=bool)
         values = Values(columns, piece.event_time, piece.known_at, found)
         finished, _ = reader.finish(view, view.stored_features, values, instants)
-        part = _part(view, keys.take(pa.array(piece.key)), replace(values, columns=finished))
+        part = part_of(view, keys.take(pa.array(piece.key)), replace(values, columns=finished))
         behind = min(1.0, (start + PIECE_ROWS) / size)
         yield replace(part, gone=keys.take(pa.array(piece.unknown)), share=behind)
 
 
-def _part(view: AnalyzedView, keys: pa.Table, values: Values) -> LatestPart:
+def part_of(view: AnalyzedView, keys: pa.Table, values: Values) -> LatestPart:
+    """The values of some keys; those that are not found are `gone`."""
     chosen, gone = np.flatnonzero(values.found), np.flatnonzero(~values.found)
     kept = values if gone.size == 0 else values.take(chosen)
     columns = {name: whole(keys[name]) for name in view.join_keys}

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from headwater.compute.facts import FactQuery, Facts, read_facts
 from headwater.compute.fetch import fetch_rows, time_sql
-from headwater.compute.framed import rows_read
 from headwater.compute.kernels.timeline import edges
 from headwater.compute.keys import encode_keys
+from headwater.compute.parts import rows_read
 from headwater.compute.reading import Keys, Reader, complete
 from headwater.compute.windowed import frame_of
 from headwater.definitions.source import Source

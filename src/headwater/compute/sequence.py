@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import DuckDBEngine, Scan
 from headwater.compute.facts import FactQuery, Facts, read_facts
-from headwater.compute.framed import Stage, look_back
+from headwater.compute.framed import Stage
 from headwater.compute.kernels.asof import last_row
 from headwater.compute.kernels.rows import Rows
 from headwater.compute.kernels.sequence import Replay, replay
+from headwater.compute.parts import look_back
 from headwater.compute.values import Asked, Rules, Values, whole
 from headwater.expressions.analyzed import AnalyzedFeature
 from headwater.expressions.tree import Column

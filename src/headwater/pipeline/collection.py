@@ -15,6 +15,7 @@ import msgspec
 
 from headwater.definitions.service import FeatureService
 from headwater.definitions.ticks import DAY
+from headwater.offline.states import RunStates
 from headwater.offline.tables import OfflineTables
 from headwater.online.store import OnlineStore
 from headwater.pipeline.marks import marks_of, remove_marks
@@ -57,6 +58,7 @@ class Collector:
     registry: Registry
     online: OnlineStore
     tables: OfflineTables
+    states: RunStates
     window: int
     services: Callable[[Head], Iterable[FeatureService]]
     served: Callable[[], Iterable[str]]
@@ -82,6 +84,7 @@ class Collector:
             done.append(self._measured(head, name))
             self._close_runs(name)
             self.tables.drop(name)
+            self.states.drop(name)
             remove_marks(self.online, self.project, name)
             self.online.drop(self.project, name)
         return done
@@ -129,7 +132,7 @@ class Collector:
             since=entry.retired_at,
             rows=online.rows,
             online_bytes=online.bytes,
-            offline_bytes=self.tables.size(name),
+            offline_bytes=self.tables.size(name) + self.states.size(name),
         )
 
     def _runs(self, revision: str | None = None) -> Iterable[Run]:

@@ -139,9 +139,14 @@ class FirstRuns:
             return
 
 
+def state_name(revision: str) -> str:
+    """The document that names what the last run of a revision has left for the next one."""
+    return f"state/{revision}"
+
+
 def marks_of(online: OnlineStore, project: str, revision: str) -> list[str]:
     """The names of the documents that runs have left beside the rows of a revision."""
-    names = (f"{kind}/{revision}" for kind in ("run", "tombstones", "first"))
+    names = (f"{kind}/{revision}" for kind in ("run", "tombstones", "first", "state"))
     return [name for name in names if online.get_document(project, name) is not None]
 
 

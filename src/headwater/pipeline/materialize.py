@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from headwater.compute.fetch import last_change
-from headwater.compute.latest import active_keys, latest_part, latest_parts_of, parts_of
+from headwater.compute.latest import active_keys, parts_of
 from headwater.compute.progress import OnProgress, Progress
 from headwater.compute.reading import Reader
 from headwater.errors import (
@@ -31,8 +31,10 @@ from headwater.errors import (
 from headwater.expressions.analyzed import AnalyzedProject, AnalyzedView
 from headwater.expressions.unseen import unstorable
 from headwater.offline.quarantine import Quarantine
+from headwater.offline.states import RunStates
 from headwater.online.codec import from_micros
 from headwater.online.store import ALLOWED_SKEW, OnlineStore
+from headwater.pipeline.carrying import Work, work_of
 from headwater.pipeline.checking import Gate, set_aside_timeless
 from headwater.pipeline.loading import RunLoad
 from headwater.pipeline.marks import Evaluation, FirstRuns, Mark, Tombstones
@@ -65,6 +67,7 @@ class Materializer:
     registry: Registry
     online: OnlineStore
     quarantine: Quarantine
+    states: RunStates
     on_run: OnRun = unheard
 
     def run(
@@ -155,8 +158,10 @@ class Materializer:
             self.registry, self.project, run.view, "materialize", self.on_run, **known
         ) as note:
             self._refuse_emptied(run)
-            done = self._parts(target.reader, run, report, tell)
+            work = work_of(target.reader, run, self.states, self.online, self.project)
+            done = self._parts(target.reader, run, work, report, tell)
             self.online.publish(self.project, run.view.revision, run.instant)
+            work.keep()
             note(rows=done.rows, published_at=now_us())
         if run.since is not None:
             self._first_runs(run.view).end(run.since)
@@ -198,33 +203,29 @@ class Materializer:
         return None
 
     def _parts(
-        self, reader: Reader, run: Evaluation, report: RunReport, tell: OnProgress
+        self, reader: Reader, run: Evaluation, work: Work, report: RunReport, tell: OnProgress
     ) -> RunReport:
-        view, total = run.view, latest_parts_of(reader, run.view)
-        mark = Mark(self.online, self.project, run, total)
-        name = f"materialize-{view.revision[:16]}-{run.instant}-{run.snapshot}"
+        view, total = run.view, work.total
+        told = replace(run, snapshot=run.snapshot + work.name)
+        mark = Mark(self.online, self.project, told, total)
+        name = f"materialize-{view.revision[:16]}-{run.instant}-{told.snapshot}"
         gate = Gate(view, self.quarantine, name)
         with RunLoad(self.online, self.project, run, gate, reader.engine.scratch) as load:
-            first = mark.done()
-            if first:
+            first = work.done(mark.done())
+            if first and work.is_whole:
                 load.add_seen(_all_keys(reader, run))
             tell(Progress(view.name, 0, first, total))
             for part in range(first, total):
-
-                def share(done: float, part: int = part) -> None:
-                    tell(Progress(view.name, load.rows, part + done, total))
-
-                telling = replace(reader, on_share=share)
-                found = latest_part(telling, view, run.instant, run.since, (part, total))
                 with gate.part(str(part)):
-                    for piece in found:
+                    for piece in work.part(part):
                         load.add(piece)
                         tell(Progress(view.name, load.rows, part + piece.share, total))
                     reader.check_sources()
                 if load.is_full or part + 1 == total:
                     load.flush(tell)
                     mark.set(part + 1)
-            load.remove_vanished()
+            if work.is_whole:
+                load.remove_vanished()
         mark.clear()
         timeless = set_aside_timeless(reader, view, self.quarantine)
         return replace(
@@ -234,6 +235,8 @@ class Materializer:
             ahead=load.ahead,
             quarantined=gate.rejected + timeless,
             rules=gate.counts,
+            read=work.read,
+            anew=work.anew,
         )
 
 

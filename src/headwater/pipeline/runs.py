@@ -28,7 +28,8 @@ class RunReport:
 
     `rows` were computed, of which `written` changed something; `quarantined` failed a blocking
     rule, `ahead` lie later than the clock and were set aside. `skipped` says why there was nothing
-    to do.
+    to do. Of views that runs carry on, `read` counts the rows of the files that were read, and
+    `anew` says why all was computed from the first row.
     """
 
     view: str
@@ -41,6 +42,8 @@ class RunReport:
     ahead: int = 0
     seconds: float = 0.0
     skipped: str | None = None
+    read: int | None = None
+    anew: str | None = None
     rules: tuple[RuleCount, ...] = field(default=())
 
 

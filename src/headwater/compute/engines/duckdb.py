@@ -11,13 +11,14 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from headwater.compute.engines.canonical import canonical_column
 from headwater.compute.engines.children import QUERIES, Children, Limits
@@ -49,6 +50,7 @@ class Scan:
     selects: Mapping[str, str]
     stamps: tuple[tuple[int, ...], ...] = ()
     partitions: Mapping[str, str] = field(default_factory=dict)
+    raw: pa.Schema | None = None
 
     @property
     def relation(self) -> str:
@@ -249,7 +251,23 @@ class DuckDBEngine:
             if dtype is not None:
                 columns[column.name] = dtype
                 selects[column.name] = canonical_column(column, dtype)
-        return Scan(source, files, columns, selects, stamps, partitions)
+        return Scan(source, files, columns, selects, stamps, partitions, raw)
+
+    def narrowed(self, scan: Scan, files: Sequence[str]) -> Scan:
+        """The rows of some files of a scan, with all its columns. Behind these files others of the
+        scan may stand, where that takes them.
+        """
+        if not files or scan.raw is None:
+            return replace(scan, files=tuple(files))
+        found = self.query(f"SELECT * FROM {_read(files, scan.partitions)} LIMIT 0").schema
+        if found.equals(scan.raw):
+            return replace(scan, files=tuple(files))
+        if any("=" in file for file in scan.files):  # columns may stand in paths
+            others = (file for file in scan.files if file not in set(files))
+            return replace(scan, files=(*files, *others))
+        with tempfile.NamedTemporaryFile(dir=self.scratch, suffix=".parquet", delete=False) as file:
+            pq.write_table(scan.raw.empty_table(), file)
+        return replace(scan, files=(*files, file.name))
 
     def check_unchanged(self, scan: Scan) -> None:
         """Raises SourceError where a file has changed since the scan: what was read first and what

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from headwater.compute.kernels.exact import float_sums
@@ -35,6 +37,40 @@ def smooth(
     for number in late.tolist():
         smoothing.run_late(number, origin)
     return Column(smoothing.state, smoothing.given & (smoothing.count >= n))
+
+
+@dataclass(frozen=True, eq=False)
+class Smoothed:
+    """Of each segment how many values have been given so far, and the state that they have left;
+    a state of fewer than n values means nothing.
+    """
+
+    count: Int64
+    state: Float64
+
+
+def resume(  # noqa: PLR0917
+    segment: Int64, values: Values, valid: Bool | None, n: int, alpha: float, begun: Smoothed
+) -> tuple[Column, Smoothed]:
+    """`smooth` for segments of which each goes on from a state, and the states that they leave.
+
+    A segment that had fewer than n values begins with those, and its count is 0.
+    """
+    given = np.ones(len(segment), dtype=np.bool_) if valid is None else valid
+    begin, before = run_begins(segment), np.append(0, np.cumsum(given))
+    numbers, edges = values.astype(np.float64)[given], before[begin]
+    ready = begun.count >= n
+    found = _smooth_given(numbers, edges, n, alpha)
+    sizes = np.diff(edges)
+    goes_on = np.flatnonzero(ready & (sizes > 0))
+    goes_on = goes_on[np.argsort(-sizes[goes_on], kind="stable")]
+    at, left = edges[goes_on], sizes[goes_on]
+    _carry_on(found, numbers, at, left, begun.state[goes_on], alpha)
+    count = before[1:] + np.repeat(begun.count - edges[:-1], np.diff(begin))
+    smoothed = np.zeros(len(segment))
+    smoothed[given] = found
+    last = np.where(sizes > 0, found[edges[1:] - 1] if len(found) else 0.0, begun.state)
+    return Column(smoothed, given & (count >= n)), Smoothed(begun.count + sizes, last)
 
 
 class _Smoothing:
@@ -103,6 +139,14 @@ def _smooth_given(values: Float64, begin: Int64, n: int, alpha: float) -> Float6
     at, left = begin[ready] + n, sizes[ready] - n
     state = _means(values, begin[ready], n)
     found[at - 1] = state
+    _carry_on(found, values, at, left, state, alpha)
+    return found
+
+
+def _carry_on(  # noqa: PLR0917
+    found: Float64, values: Float64, at: Int64, left: Int64, state: Float64, alpha: float
+) -> None:
+    """Smooth `left` values from each place on, from the states before them; the longest first."""
     longest = int(left.max(initial=0))
     actives = np.searchsorted(-left, -np.arange(longest + 1)).tolist()
     step = 0
@@ -115,7 +159,6 @@ def _smooth_given(values: Float64, begin: Int64, n: int, alpha: float) -> Float6
     for run in range(active):
         begin_at, end_at = int(at[run]) + step, int(at[run] + left[run])
         found[begin_at:end_at] = _smooth_one(float(state[run]), values[begin_at:end_at], alpha)
-    return found
 
 
 def _smooth_one(state: float, values: Float64, alpha: float) -> list[float]:
