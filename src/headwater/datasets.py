@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from headwater.compute.arrays import matrix as as_matrix
 from headwater.compute.frames import to_pandas
 from headwater.compute.historical import Options, Request, compute_historical
 from headwater.compute.spine import read_spine
@@ -89,14 +90,17 @@ class TrainingDataset:
         return to_pandas(self.to_arrow(part))
 
     def to_numpy(self, part: str = TRAIN) -> tuple[Any, Any]:
-        """Features as a float64 array [rows, features], and the label, or None, as an array [rows].
+        """Features as a float64 array [rows, columns], and the label, or None, as an array [rows].
 
-        Nulls are NaN. Raises DefinitionError for a feature that is no number or truth value.
+        Each feature is a column, a vector as many as it has elements. Nulls are NaN. Raises
+        DefinitionError for a feature that is no number, truth value or vector.
         """
         table = self.to_arrow(part)
-        matrix = np.empty((table.num_rows, len(self.features)), dtype=np.float64)
-        for place, name in enumerate(self.features):
-            matrix[:, place] = _floats(table[name].combine_chunks(), name)
+        ends = np.cumsum([_width(table.schema.field(name).type) for name in self.features])
+        matrix = np.empty((table.num_rows, int(ends[-1]) if len(ends) else 0), dtype=np.float64)
+        for end, name in zip(ends.tolist(), self.features, strict=True):
+            found = _floats(table[name].combine_chunks(), name)
+            matrix[:, end - found.shape[1] : end] = found
         label = self.manifest.label
         return matrix, None if label is None else table[label].to_numpy()
 
@@ -248,8 +252,18 @@ def _source(engine: DuckDBEngine, source: Source) -> DatasetSource:
     return DatasetSource(source.name, engine.snapshot(source), versions)
 
 
+def _width(kind: pa.DataType) -> int:
+    """How many columns of a matrix the values of a type take."""
+    return int(kind.list_size) if pa.types.is_fixed_size_list(kind) else 1
+
+
 def _floats(column: pa.Array, name: str) -> Any:
+    """The values as columns of a matrix, NaN for null."""
     kinds = pa.types
+    if kinds.is_fixed_size_list(column.type):
+        found = as_matrix(column).astype(np.float64)
+        found[_truth(column.is_null())] = np.nan
+        return found
     numbers = (kinds.is_integer, kinds.is_floating, kinds.is_boolean)
     if not any(test(column.type) for test in numbers):
         raise DefinitionError(
@@ -258,7 +272,7 @@ def _floats(column: pa.Array, name: str) -> Any:
         )
     if kinds.is_boolean(column.type):
         column = column.cast(pa.int8())
-    return column.to_numpy(zero_copy_only=False).astype(np.float64)
+    return column.to_numpy(zero_copy_only=False).astype(np.float64).reshape(-1, 1)
 
 
 def _differing(kept: pa.Array, again: pa.Array) -> int:

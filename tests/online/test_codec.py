@@ -92,6 +92,32 @@ def test_nested_values_come_back_bit_for_bit(dtype, data):
     assert [bits(value) for value in found] == [bits(value) for value in listed]
 
 
+@pytest.mark.parametrize(("dtype", "width"), [("float32", 4), ("float64", 8)])
+@settings(max_examples=40)
+@given(data=st.data())
+def test_vectors_come_back_bit_for_bit_from_the_bytes_of_their_elements(dtype, width, data):
+    size = data.draw(st.integers(1, 5))
+    some = st.none() | st.lists(VALUES[dtype], min_size=size, max_size=size)
+    listed = data.draw(st.lists(some, min_size=1, max_size=4))
+    layout = Layout([("x", f"vector[{dtype}, {size}]"), ("y", "int64")])
+    column = pa.array([*listed, *listed], pa.list_(ARROW[dtype], size)).slice(len(listed))
+    rows = layout.encode_batch(pa.table({"x": column, "y": [7] * len(listed)}), 0)
+    found = [layout.decode(row).values for row in rows]
+    assert [bits(x) for x, _ in found] == [bits(value) for value in listed]
+    assert {y for _, y in found} == {7}
+    raw = [msgspec.msgpack.decode(row)[3][0] for row in rows]
+    assert [None if x is None else len(x) for x in raw] == [
+        None if value is None else width * size for value in listed
+    ]
+
+
+def test_a_vector_without_an_element_is_not_written():
+    layout = Layout([("x", "vector[float32, 2]")])
+    table = pa.table({"x": pa.array([[1.0, None]], pa.list_(pa.float32(), 2))})
+    with pytest.raises(StoreError, match="x: an element of a vector is null"):
+        layout.encode_batch(table, 0)
+
+
 def test_a_nested_time_that_no_datetime_holds():
     layout = Layout([("x", "map[string, timestamp]")])
     late = pa.array([[("a", 253_402_300_800_000_000)]], pa.map_(pa.string(), pa.int64()))

@@ -49,6 +49,8 @@ def aggregate(name: str, values: Sequence[Any], parameter: Any = None) -> Any:
         return approximate_count(map(hashed, present))
     if not present:
         return None
+    if isinstance(present[0], list):  # vectors: of each element
+        return [aggregate(name, element) for element in zip(*present, strict=True)]
     return _OF_VALUES[name](present, parameter)
 
 

@@ -7,10 +7,11 @@ it, a test that compares the product with the oracle does.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from oracle.aggregates import exact_sum
 from oracle.encoding import Map
 from oracle.times import from_datetime
 
@@ -73,6 +74,24 @@ def _and(left: bool | None, right: bool | None) -> bool | None:  # noqa: FBT001
     return None if left is None or right is None else True
 
 
+def _inner_product(left: Sequence[float], right: Sequence[float]) -> float:
+    return exact_sum([a * b for a, b in zip(left, right, strict=True)])
+
+
+def _distance(left: Sequence[float], right: Sequence[float]) -> float:
+    gaps = [a - b for a, b in zip(left, right, strict=True)]
+    return math.sqrt(_inner_product(gaps, gaps))
+
+
+def _cosine(left: Sequence[float], right: Sequence[float]) -> float:
+    squares = _inner_product(left, left), _inner_product(right, right)
+    lengths = math.sqrt(squares[0] * squares[1])
+    if not 1e-280 < squares[0] * squares[1] < 1e280:
+        lengths = math.sqrt(squares[0]) * math.sqrt(squares[1])
+    found = divide(_inner_product(left, right), lengths) if lengths else math.nan
+    return found if math.isnan(found) else min(1.0, max(-1.0, found))
+
+
 ADD = Function("({} + {})", strict(lambda a, b: a + b))
 SUBTRACT = Function("({} - {})", strict(lambda a, b: a - b))
 MULTIPLY = Function("({} * {})", strict(lambda a, b: a * b))
@@ -90,4 +109,8 @@ UNDER_A = Function("{}['a']", strict(lambda found: found.get("a")))
 CARDINALITY = Function("cardinality({})", strict(len))
 MAP_KEYS = Function("map_keys({})", strict(lambda found: [*found]))
 MAKE_MAP = Function("map(['b', 'a'], [{}, {}])", lambda x, y: Map({"a": y, "b": x}))
+INNER_PRODUCT = Function("array_inner_product({}, {})", strict(_inner_product))
+DISTANCE = Function("array_distance({}, {})", strict(_distance))
+COSINE = Function("array_cosine_similarity({}, {})", strict(_cosine))
+SECOND_ELEMENT = Function("{}[2]", strict(lambda a: a[1]))
 CASE = Function("CASE WHEN {} THEN {} ELSE {} END", lambda c, a, b: a if c is True else b)

@@ -30,16 +30,20 @@ from oracle.scalars import (
     CARDINALITY,
     CASE,
     COALESCE,
+    COSINE,
+    DISTANCE,
     DIVIDE,
     EPOCH,
     EQUAL,
     FIELD_A,
     GREATER,
+    INNER_PRODUCT,
     IS_NULL,
     MAKE_MAP,
     MULTIPLY,
     NULL_IF,
     PACK,
+    SECOND_ELEMENT,
     SUBTRACT,
     UNDER_A,
 )
@@ -62,6 +66,7 @@ NUMBERS = ("float64", "float32", "int64", "int32")
 MAP_KEYS = {"string": "string", "int32": "int64", "int64": "int64", "bool": "bool", "date": "date"}
 WINDOWS = ("1us", "10m", "1h", "90m", "1d", "1d", "25h", "7d", "7d", "30d", "lifetime")
 HOPS = ("1us", "7us", "10m", "1h", "7h", "1d", "7d", "14d")
+SIMILARITIES = st.sampled_from((COSINE, DISTANCE, INNER_PRODUCT))
 SPREADS = ("var_samp", "var_pop", "stddev_samp", "stddev_pop")
 PAIRS = ("covar_samp", "covar_pop", "corr", "regr_slope")
 CONSTANTS: dict[str, Any] = {
@@ -76,7 +81,9 @@ CONSTANTS: dict[str, Any] = {
 
 STRUCT = "struct[a: float64, b: string]"
 MAP = "map[string, int64]"
-DTYPES = {"extreme": "int64", "struct": STRUCT, "map": MAP}
+VECTOR = "vector[float32, 2]"
+VECTORS = (VECTOR, "vector[float64, 2]")
+DTYPES = {"extreme": "int64", "struct": STRUCT, "map": MAP, "vector": VECTOR}
 DEFAULTS: dict[str, Any] = {STRUCT: {"a": 1.5, "b": None}, MAP: {"a": 1, "b": None}}
 
 
@@ -107,15 +114,19 @@ def row_values(draw: st.DrawFn, columns: Mapping[str, str]) -> Typed:
     plain = Typed(column, _dtype(kind))
     made = [plain, plain]
     other, of_other = draw(st.sampled_from(sorted(columns.items())))
-    pair = f"struct[x: {plain.dtype}, y: {_dtype(of_other)}]"
-    made.append(Typed(Apply(PACK, column, Column(other)), pair))
+    if "vector" not in (kind, of_other):  # these stand alone
+        pair = f"struct[x: {plain.dtype}, y: {_dtype(of_other)}]"
+        made.append(Typed(Apply(PACK, column, Column(other)), pair))
     if kind == "struct":
         made.append(Typed(Apply(FIELD_A, column), "float64"))
     if kind == "map":
         made.append(Typed(Apply(UNDER_A, column), "int64"))
         made.append(Typed(Apply(CARDINALITY, column), "int64"))
         made.append(Typed(Apply(MAP_KEYS_OF, column), "list[string]"))
-    if kind == of_other:
+    if kind == "vector":
+        length = Apply(INNER_PRODUCT, column, column)
+        made += [Typed(Apply(SECOND_ELEMENT, column), "float32"), Typed(length, "float64")]
+    elif kind == of_other:
         both = Apply(MAKE_MAP, column, Column(other))
         made.append(Typed(both, f"map[string, {plain.dtype}]"))
     if kind in CONSTANTS and kind != "float32":
@@ -176,6 +187,8 @@ def aggregates(
         where = draw(st.one_of(st.none(), conditions(columns)))
     over = arg.expression
     wide = {"int32": "int64", "float32": "float64"}.get(arg.dtype, arg.dtype)
+    if arg.dtype in VECTORS:
+        return draw(_of_vectors(arg, where))
     made: dict[str, tuple[str, Any]] = {
         "count": ("int64", None),
         "count_distinct": ("int64", None),
@@ -212,6 +225,19 @@ def aggregates(
 
 
 @st.composite
+def _of_vectors(draw: st.DrawFn, arg: Typed, where: Expression | None) -> Typed:
+    """An aggregate of vectors: that of each element."""
+    wide = "vector[float64, 2]"
+    made = {
+        "count": "int64",
+        **dict.fromkeys(("min", "max", "first", "last"), arg.dtype),
+        **dict.fromkeys(("sum", "avg"), wide),
+    }
+    name = draw(st.sampled_from(sorted(made)))
+    return Typed(Aggregate(name, arg.expression, where), made[name])
+
+
+@st.composite
 def _others(draw: st.DrawFn, columns: Mapping[str, str]) -> Expression:
     """The second argument of an aggregate of pairs."""
     names = [n for n, kind in sorted(columns.items()) if kind in NUMBERS and n != "v_extreme"]
@@ -225,6 +251,9 @@ def _has_extremes(expression: Expression) -> bool:
 @st.composite
 def around(draw: st.DrawFn, inner: Typed) -> Typed:
     """The expression as it is, or a scalar expression around it."""
+    if inner.dtype in VECTORS and draw(st.booleans()):
+        both = inner.expression, inner.expression
+        return Typed(Apply(draw(SIMILARITIES), *both), "float64")
     if not inner.exact or inner.dtype not in ("float64", "int64") or draw(st.booleans()):
         return inner
     constant = Constant(CONSTANTS[inner.dtype])
@@ -335,6 +364,10 @@ def derived(draw: st.DrawFn, known: Mapping[str, Typed], *, as_of: bool) -> tupl
     if as_of:
         without = Apply(CASE, Apply(IS_NULL, Input(name)), AsOf(), Constant(None))
         made.append(Typed(without, "timestamp"))
+    vectors = sorted(n for n, t in known.items() if t.dtype in VECTORS)
+    if vectors:
+        pair = (Input(draw(st.sampled_from(vectors))) for _ in range(2))
+        made.append(Typed(Apply(draw(SIMILARITIES), *pair), "float64"))
     typed = draw(st.sampled_from(made))
     return Feature("", typed.expression, default=draw(_defaults(typed))), typed
 

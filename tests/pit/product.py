@@ -45,6 +45,7 @@ ARROW = {
     "extreme": pa.int64(),
     "float32": pa.float32(),
     "float64": pa.float64(),
+    "vector": pa.list_(pa.float32(), 2),
     "string": pa.string(),
     "bytes": pa.binary(),
     "struct": pa.struct([("a", pa.float64()), ("b", pa.string())]),

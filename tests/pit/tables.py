@@ -91,6 +91,14 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         st.sampled_from((1.0, -0.0, 0.5, _float32(0.1), math.nan, math.inf, -math.inf)),
         st.floats(width=32, allow_nan=False, allow_infinity=False),
     ),
+    "vector": st.lists(
+        st.one_of(
+            st.sampled_from((1.0, -1.0, -0.0, 0.5, _float32(0.1), math.nan, math.inf)),
+            st.floats(width=32, allow_nan=False, allow_infinity=False),
+        ),
+        min_size=2,
+        max_size=2,
+    ),
     "int64": st.one_of(_SMALL, _WIDE),
     "extreme": st.sampled_from((0, 1, -1, 2**63 - 1, -(2**63), 2**53 + 1)),
     "int32": st.one_of(_SMALL, st.sampled_from((2**31 - 1, -(2**31)))),

@@ -90,6 +90,27 @@ def test_values_that_do_not_fit(dtype, given):
     assert message.endswith(f"(the column has the type {dtype})")
 
 
+@pytest.mark.parametrize(
+    ("dtype", "given", "found"),
+    [
+        ("vector[float64, 2]", [0.1, 2], [0.1, 2.0]),
+        ("vector[float32, 2]", [0.5, 0.1], [0.5, 0.10000000149011612]),
+        ("vector[float32, 2]", np.array([0.5, 0.1], np.float32), [0.5, 0.10000000149011612]),
+        ("vector[float64, 2]", ["Infinity", -1.0], [float("inf"), -1.0]),
+    ],
+)
+def test_vectors_that_fit(dtype, given, found):
+    assert check_column("v", dtype, [given, None]) == [found, None]
+
+
+@pytest.mark.parametrize(
+    "given", [[1.0], [1.0, 2.0, 3.0], [1.0, None], [1.0, "x"], 1.0, [1e300, 0.0]]
+)
+def test_vectors_that_do_not_fit(given):
+    with pytest.raises(RequestError, match="is not a list of 2 numbers"):
+        check_column("v", "vector[float32, 2]", [given])
+
+
 def test_a_long_value_is_shown_in_part():
     with pytest.raises(RequestError) as caught:
         check_column("k", "int64", ["x" * 10_000])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from headwater.compute.engines.duckdb import DuckDBEngine, first_line
 from headwater.compute.maps import in_key_order
-from headwater.compute.values import whole
+from headwater.compute.values import has_null_element, whole
 from headwater.definitions.ticks import DAY
 from headwater.definitions.types import INTEGERS, NUMBERS, from_arrow, is_nested, to_arrow
 from headwater.errors import ComputeError, SpineError, near_miss
@@ -99,6 +99,8 @@ class Spine:
             ) from None
         if dtype == "float32" and pc.sum(pc.is_inf(fitting)) != pc.sum(pc.is_inf(values)):
             raise SpineError(f"spine: column '{name}' holds numbers too great for float32")
+        if has_null_element(fitting):
+            raise SpineError(f"spine: column '{name}': an element of a {dtype} is null")
         try:
             return in_key_order(fitting)
         except ComputeError as error:

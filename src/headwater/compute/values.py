@@ -187,16 +187,26 @@ def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 def conform(column: pa.Array, dtype: str, name: str) -> pa.Array:
     """The column in the Arrow type of `dtype`. Raises ComputeError when a value does not fit."""
     target = to_arrow(dtype)
-    if column.type == target:
-        return column
+    if column.type != target:
+        column = _cast(column, target, f"feature '{name}': a value does not fit its type {dtype}")
+    if has_null_element(column):
+        raise ComputeError(f"feature '{name}': an element of a {dtype} is null")
+    return column
+
+
+def _cast(column: pa.Array, target: pa.DataType, problem: str) -> pa.Array:
     if pa.types.is_timestamp(column.type):
         column = without_zone(column)
     try:
         return pc.cast(column, target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ComputeError(
-            f"feature '{name}': a value does not fit its type {dtype}: {first_line(error)}"
-        ) from None
+        raise ComputeError(f"{problem}: {first_line(error)}") from None
+
+
+def has_null_element(column: pa.Array) -> bool:
+    """Whether a column is of vectors, and one of them has an element that is null."""
+    is_vector = pa.types.is_fixed_size_list(column.type)
+    return is_vector and bool(column.drop_null().flatten().null_count)
 
 
 def nulled(column: pa.Array, keep: NDArray[np.bool_]) -> pa.Array:

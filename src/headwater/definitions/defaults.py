@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,9 @@ from headwater.definitions.types import (
     is_map,
     is_nested,
     is_struct,
+    is_vector,
     key_and_value,
+    size,
 )
 
 _BITS = {"int32": 31, "int64": 63}
@@ -38,9 +41,24 @@ def typed(value: Any, dtype: str) -> Any:
         key, inner = key_and_value(dtype)
         found = {_key(name, key): typed(part, inner) for name, part in value.items()}
         return {name: found[name] for name in sorted(found)}
+    if is_vector(dtype) and isinstance(value, list):
+        return _vector(value, dtype)
     if is_nested(dtype) or dtype not in _READERS:
         raise ValueError(f"{value!r} is no {dtype}")
     return _READERS[dtype](value)
+
+
+def _vector(value: list[Any], dtype: str) -> list[float]:
+    if len(value) != size(dtype):
+        raise ValueError(f"it has {len(value)} elements")
+    numbers = list(map(_float, value))
+    if element(dtype) == "float64":
+        return numbers
+    form = f"<{len(numbers)}f"
+    try:
+        return list(struct.unpack(form, struct.pack(form, *numbers)))
+    except OverflowError:
+        raise ValueError("a number is too great for float32") from None
 
 
 def _struct(value: dict[str, Any], types: dict[str, str]) -> dict[str, Any]:

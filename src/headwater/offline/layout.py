@@ -19,13 +19,12 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
 def offline_schema(view: AnalyzedView) -> pa.Schema:
-    """Join keys, `tick` where the view has ticks, `event_time`, `known_at`, features.
+    """Join keys, `tick` where the view has ticks, `event_time`, `known_at`, features; a vector as a
+    list, since Delta knows no lists of one size.
 
     Raises DefinitionError where a key or a feature has the name of one of the times, or two differ
     in nothing but the case of letters: SQL engines take them for one.
     """
-    from headwater.definitions.types import to_arrow
-
     columns = {**view.join_keys, **{f.name: f.dtype for f in view.stored_features}}
     for name in RESERVED:
         if name in columns:
@@ -42,9 +41,15 @@ def offline_schema(view: AnalyzedView) -> pa.Schema:
                 "rename one of them"
             )
     times = [EVENT_TIME, KNOWN_AT] if view.view.ticks is None else list(RESERVED)
-    keys = [pa.field(name, to_arrow(dtype)) for name, dtype in view.join_keys.items()]
-    values = [pa.field(f.name, to_arrow(f.dtype)) for f in view.stored_features]
+    keys = [pa.field(name, _arrow(dtype)) for name, dtype in view.join_keys.items()]
+    values = [pa.field(f.name, _arrow(f.dtype)) for f in view.stored_features]
     return pa.schema([*keys, *(pa.field(name, TIMESTAMP) for name in times), *values])
+
+
+def _arrow(dtype: str) -> pa.DataType:
+    from headwater.definitions.types import element, is_vector, list_of, to_arrow
+
+    return to_arrow(list_of(element(dtype)) if is_vector(dtype) else dtype)
 
 
 def time_column(schema: pa.Schema) -> str:

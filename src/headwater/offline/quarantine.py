@@ -198,7 +198,11 @@ def _plain_values(column: pa.Array) -> list[Any]:
         return _texts(column)
     if kinds.is_floating(column.type):
         return [_plain_float(value) for value in column.to_pylist()]
-    if kinds.is_list(column.type) or kinds.is_large_list(column.type):
+    if (
+        kinds.is_list(column.type)
+        or kinds.is_large_list(column.type)
+        or kinds.is_fixed_size_list(column.type)
+    ):
         inner = column.type.value_type
         return [
             None if items is None else _plain_values(pa.array(items, inner))

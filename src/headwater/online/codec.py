@@ -16,7 +16,8 @@ import datetime as dt
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import repeat
 from types import GenericAlias
@@ -32,8 +33,10 @@ from headwater.definitions.types import (
     is_list,
     is_map,
     is_struct,
+    is_vector,
     key_and_value,
     parse_dtype,
+    size,
 )
 from headwater.errors import StoreError, near_miss
 from headwater.online.keys import encode_key, encode_keys
@@ -58,8 +61,9 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 class Row(msgspec.Struct, array_like=True, gc=False):
     """One decoded row: its times (aware, UTC) and its values in the layout's order.
 
-    Values are bool, int, float, Decimal, str, bytes, datetime (UTC), date, lists of these, dicts
-    (a struct by the names of its fields, a map in the order of its keys), or None.
+    Values are bool, int, float, Decimal, str, bytes, datetime (UTC), date, lists of these (a vector
+    is one too), dicts (a struct by the names of its fields, a map in the order of its keys), or
+    None.
     """
 
     event_time: dt.datetime
@@ -96,7 +100,8 @@ class Layout:
         self.id = _layout_id(self.features)
         self.other_layout = 0
         self._mark = _MARKS[kind] + self.id
-        self._decode = msgspec.msgpack.Decoder(_row_type(self._mark, self.features)).decode
+        decode = msgspec.msgpack.Decoder(_row_type(self._mark, self.features)).decode
+        self._decode = _with_vectors(decode, [dtype for _, dtype in self.features])
 
     def __repr__(self) -> str:
         return f"Layout({', '.join(f'{name} {dtype}' for name, dtype in self.features)})"
@@ -208,6 +213,31 @@ def _row_type(mark: str, features: tuple[tuple[str, str], ...]) -> type[Row]:
     fields = [("values", tuple[tuple(types)])] if any(t is not Any for t in types) else []  # type: ignore[misc]
     made = msgspec.defstruct("Row", fields, bases=(Row,), array_like=True, tag=mark, gc=False)
     return cast("type[Row]", made)
+
+
+_Decode = Callable[[bytes | memoryview], Row]
+
+
+def _with_vectors(decode: _Decode, dtypes: Sequence[str]) -> _Decode:
+    """The decoder that makes lists of floats of the bytes as which a row carries vectors."""
+    places = [(n, _unpacker(dtype)) for n, dtype in enumerate(dtypes) if is_vector(dtype)]
+    if not places:
+        return decode
+
+    def run(row: bytes | memoryview) -> Row:
+        found = decode(row)
+        values = list(found.values)
+        for place, unpack in places:
+            if values[place] is not None:
+                values[place] = list(unpack(values[place]))
+        found.values = tuple(values)
+        return found
+
+    return run
+
+
+def _unpacker(dtype: str) -> Callable[[bytes], tuple[float, ...]]:
+    return struct.Struct(f"<{size(dtype)}{'f' if element(dtype) == 'float32' else 'd'}").unpack
 
 
 def _decoded(dtype: str) -> Any:

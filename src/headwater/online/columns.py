@@ -17,7 +17,9 @@ from headwater.definitions.types import (
     is_map,
     is_nested,
     is_struct,
+    is_vector,
     key_and_value,
+    size,
     to_arrow,
 )
 from headwater.errors import StoreError
@@ -146,6 +148,8 @@ def _listed(array: pa.Array, dtype: str, name: str) -> list[Any]:
     """The values of an array of exactly this type: nested times all at once, then cut apart."""
     if not is_nested(dtype):
         return _flat(array, dtype, name)
+    if is_vector(dtype):
+        return _vectors(array, dtype, name)
     if not (holds(dtype, "timestamp") or holds(dtype, "date")):
         listed: list[Any] = array.to_pylist(maps_as_pydicts="strict")
         return listed
@@ -158,6 +162,17 @@ def _listed(array: pa.Array, dtype: str, name: str) -> list[Any]:
         return _with_nulls([dict(flat[a:b]) for a, b in _spans(array)], array)
     flat = _listed(array.values, element(dtype), name)
     return _with_nulls([flat[a:b] for a, b in _spans(array)], array)
+
+
+def _vectors(array: pa.FixedSizeListArray, dtype: str, name: str) -> list[Any]:
+    """Vectors as bytes: their elements one after the other, little-endian."""
+    if array.drop_null().flatten().null_count:
+        raise StoreError(f"{name}: an element of a vector is null")
+    count, form = size(dtype), "<f4" if element(dtype) == "float32" else "<f8"
+    # the elements behind nulls too, which `flatten` would leave out
+    flat = array.values.slice(array.offset * count, len(array) * count).fill_null(0)
+    numbers = np.ascontiguousarray(flat.to_numpy(zero_copy_only=False), dtype=form)
+    return _with_nulls(numbers.view(f"V{count * numbers.itemsize}").tolist(), array)
 
 
 def _spans(array: pa.ListArray | pa.MapArray) -> Iterator[tuple[int, int]]:

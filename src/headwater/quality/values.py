@@ -24,7 +24,9 @@ from headwater.definitions.types import (
     is_list,
     is_map,
     is_struct,
+    is_vector,
     key_and_value,
+    size,
     to_arrow,
 )
 from headwater.errors import HeadwaterError
@@ -109,6 +111,10 @@ def _read(dtype: str, value: Any) -> Any:
     if value is None:
         return None
     if is_list(dtype) and isinstance(value, list):
+        return [_read(element(dtype), item) for item in value]
+    if is_vector(dtype) and isinstance(value, list) and len(value) == size(dtype):
+        if None in value:
+            raise ValueError(value)
         return [_read(element(dtype), item) for item in value]
     if is_struct(dtype) and isinstance(value, dict) and set(value) == set(dict(fields(dtype))):
         return {name: _read(inner, value[name]) for name, inner in fields(dtype)}

@@ -19,7 +19,9 @@ from headwater.definitions.types import (
     is_list,
     is_map,
     is_struct,
+    is_vector,
     key_and_value,
+    size,
 )
 from headwater.errors import RequestError
 from headwater.online.keys import encode_key
@@ -172,6 +174,8 @@ def _wanted(dtype: str) -> str:
         return f"an object with the fields {', '.join(name for name, _ in fields(dtype))}"
     if is_map(dtype):
         return f"an object, each value {_wanted(key_and_value(dtype)[1])}"
+    if is_vector(dtype):
+        return f"a list of {size(dtype)} numbers"
     return _WANTED[dtype]
 
 
@@ -180,6 +184,8 @@ def _converter(dtype: str) -> Callable[[Any, str], Any]:
         return _to_list
     if is_struct(dtype):
         return _to_struct
+    if is_vector(dtype):
+        return _to_vector
     return _to_map if is_map(dtype) else _CONVERT[dtype]
 
 
@@ -224,6 +230,21 @@ def _to_list(value: Any, dtype: str) -> list[Any]:
     if not isinstance(given, list | tuple):
         raise TypeError
     return [_part(item, element(dtype)) for item in given]
+
+
+def _to_vector(value: Any, dtype: str) -> list[float]:
+    given = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(given, list | tuple):
+        raise TypeError
+    if len(given) != size(dtype):
+        raise ValueError
+    inner = element(dtype)
+    if set(map(type, given)) != {float}:
+        return [_to_float(item, inner) for item in given]
+    if inner == "float64":
+        return list(given)
+    form = f"<{len(given)}f"  # all at once: they are many
+    return list(struct.unpack(form, struct.pack(form, *given)))
 
 
 def _part(value: Any, dtype: str) -> Any:
