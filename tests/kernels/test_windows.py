@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headwater.compute.kernels import tallies
 from headwater.compute.kernels.rows import Aggregation, Frame, Queries, Rows
 from headwater.compute.kernels.windows import aggregate
 from headwater.errors import ComputeError
@@ -221,6 +223,13 @@ def test_the_last_rows_behind_many_that_are_not_known_yet():
         [[650], [], [3]],
         [[5, 650], [5, 650], [3]],
     ]
+
+
+@given(facts(), QUERIES, FRAMES, st.integers(1, 4))
+def test_histograms_of_few_queries_at_a_time(made, pairs, frame, most):
+    ask = Aggregation("histogram", values_of(made))
+    with patch.object(tallies, "_CHUNK", most):
+        check(rows_of(made), queries_of(pairs), [frame], [ask])
 
 
 @pytest.mark.parametrize("kind", ["in time", "late", "versions"])

@@ -17,7 +17,15 @@ from headwater.compute.kernels.extremes import greatest_of_covers
 from headwater.compute.kernels.keyed import begins
 from headwater.compute.kernels.rows import Int64
 from headwater.compute.kernels.selection import Ranking, rank_by_code
-from headwater.compute.kernels.sorting import order_by, prefix_sums, ranges, starts_of_runs
+from headwater.compute.kernels.sorting import (
+    bounded_slices,
+    order_by,
+    prefix_sums,
+    ranges,
+    starts_of_runs,
+)
+
+_CHUNK = 1 << 20  # pairs of a span and a query whose temporary arrays are held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +132,16 @@ class Tally:
     @cached_property
     def _by_query(self) -> tuple[Int64, Int64]:
         """The spans that hold each query, and where those of each begin and the last end."""
-        length = self.stop - self.start
-        query = ranges(self.start, length)
-        order = order_by(query)
-        return np.repeat(np.arange(len(length)), length)[order], begins(query, len(self.group))
+        size = self._spans.counts()
+        begin = prefix_sums(size)
+        found = np.empty(int(begin[-1]), dtype=np.int64)
+        for part in bounded_slices(size, _CHUNK):
+            some = np.flatnonzero((self.start < part.stop) & (self.stop > part.start))
+            low = np.maximum(self.start[some], part.start)
+            length = np.minimum(self.stop[some], part.stop) - low
+            order = order_by(ranges(low - part.start, length))
+            found[begin[part.start] : begin[part.stop]] = np.repeat(some, length)[order]
+        return found, begin
 
 
 @dataclass(frozen=True, eq=False)

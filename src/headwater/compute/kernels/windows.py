@@ -58,7 +58,7 @@ def aggregate(
     All frames share one sort. Counts and sums take O(rows) per input, extremes
     O(rows + queries * log(queries)), distinct counts a sort of the values, quantiles O(rows) per
     bit of the largest key's row count. Modes sort when each row comes and goes, then cost as much
-    as extremes, top_k as a quantile per value of its lists, histograms as last_k. last_k costs its
+    as extremes, top_k as a quantile per value of its lists, histograms their output. last_k costs its
     output where every row was known in time and none was replaced, otherwise as much as a quantile
     per row that it gives.
 
