@@ -58,9 +58,9 @@ def aggregate(
     All frames share one sort. Counts and sums take O(rows) per input, extremes
     O(rows + queries * log(queries)), distinct counts a sort of the values, quantiles O(rows) per
     bit of the largest key's row count. Modes sort when each row comes and goes, then cost as much
-    as extremes, top_k as a quantile per value of its lists, histograms their output. last_k costs its
-    output where every row was known in time and none was replaced, otherwise as much as a quantile
-    per row that it gives.
+    as extremes, top_k as a quantile per value of its lists, histograms their output. last_k costs
+    its output where every row was known in time and none was replaced, otherwise as much as a
+    quantile per row that it gives.
 
     Raises ComputeError when the sum of integers of a window does not fit into int64.
     """
