@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from headwater import Entity, Feature, FeatureView, Source
+from headwater.computing import compute_feature_set
 from headwater.errors import DefinitionError, NotSupportedError
 from headwater.explaining import explain
 from headwater.serving.reader import OnlineReader
-from store.shop import TIME, day
+from store.shop import TIME, day, moment
 
 ITEM = Entity("item", join_keys={"item_id": "string"})
 CATEGORY = Entity("category", join_keys={"category": "string"})
@@ -275,6 +276,16 @@ def test_windows_have_no_via():
         Feature("n", "count(*)", window="7d", via=VIA)
     with pytest.raises(DefinitionError, match="give join keys with the features"):
         Feature("n", "x", via="item_category")
+
+
+def test_computed_from_the_sources(store):
+    twin = Feature("twin_n", "item_n", via={"item_id": "twin"})
+    store.apply([FACTS, *CLICKS, derived(SHARE, twin)])
+    for item, values in {"a": (3 / 8, 3), "b": (1.0, 3), "unseen": (None, None)}.items():
+        found = compute_feature_set(
+            store, ["share", "twin_n"], {"item_id": item}, at=moment(day(1, 6))
+        )
+        assert tuple(one.value for one in found.values()) == values
 
 
 def test_lineage(store):
