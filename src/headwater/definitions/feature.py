@@ -63,7 +63,7 @@ def _via(value: Any) -> Any:
 FeatureType = Literal[
     "technical_indicator", "fundamental", "sentiment", "macro_economic", "derived", "raw"
 ]
-ValueKind = Literal["categorical", "numerical", "binary", "embedding"]
+ValueKind = Literal["categorical", "numerical", "binary", "embedding", "struct", "list", "map"]
 
 
 class Feature(Definition):

@@ -32,6 +32,7 @@ from headwater.expressions.on_demand import check_request, needed_request
 from headwater.expressions.printing import duckdb_type
 from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Over
 from headwater.expressions.types import resolve, type_of
+from headwater.expressions.value_kinds import check_value_kind
 from headwater.expressions.walk import (
     aggregates_of,
     children,
@@ -70,6 +71,7 @@ def analyze_feature(
     operands = [n for n in names if n not in draft.schema and n not in feature.request]
     inputs = tuple(dict.fromkeys([*operands, *feature.via.values()]))
     _check_default(draft, feature, dtype)
+    check_value_kind(draft, feature, dtype)
     read = tuple(known[name] for name in inputs)
     request = needed_request(draft, feature, read)
     if request:
