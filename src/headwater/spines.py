@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from headwater.compute.engines.duckdb import DuckDBEngine, first_line
 from headwater.compute.frames import as_pandas, as_polars
-from headwater.compute.labels import Events, Labelling
-from headwater.compute.relations import Relation, relation_of
+from headwater.compute.labels import PLACE, Events, Labelling
+from headwater.compute.relations import Relation, relation_of, write_in_order
 from headwater.compute.sampling import NegativeSample
 from headwater.definitions.durations import parse_duration
 from headwater.definitions.instants import as_micros
@@ -177,7 +177,7 @@ def _label(engine: DuckDBEngine, labelling: Labelling, target: Path) -> None:
                     f"{what}: {count:,} rows have no time; leave them out with a query (WHERE ... "
                     "IS NOT NULL)"
                 )
-        engine.write(labelling.sql(), target, tables)
+        write_in_order(engine, labelling.sql(), PLACE, target, tables)
     except duckdb.Error as error:
         raise SpineError(f"labels: {first_line(error)}") from None
 

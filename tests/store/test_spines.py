@@ -232,6 +232,23 @@ def test_versions_of_a_fact(tmp_path):
     assert found["impression_id"].to_pylist() == ["z", "z", "c", "d"]  # each fact's last version
 
 
+def test_the_order_of_impressions_is_kept_where_duckdb_loses_it(tmp_path):
+    """Versions of facts are told apart by sorting; many rows are written by several threads."""
+    count = 300_000
+    order = np.random.default_rng(3).permutation(count).astype(str).tolist()
+    table = events([(name, day(0)) for name in order], event_id=pa.array(order))
+    source = Source(
+        "shown", path=str(written(table, tmp_path)), event_time="event_time", id="event_id"
+    )
+    for shown in (table, source):
+        found = label_spine(
+            shown, events([("7", day(0))]), on="impression_id", within="1s", keys="impression_id"
+        ).to_arrow()
+        assert found.column_names[0] == "impression_id"
+        assert found["impression_id"].to_pylist() == order
+        assert sum(found["label"].to_pylist()) == 1
+
+
 def test_labels_go_into_a_training_set(make):
     store = make(shop.random_events(200))
     store.apply([shop.latest()])

@@ -25,6 +25,7 @@ from headwater.cli import (
     runs,
     search,
     serving,
+    spine,
     training,
     usage,
 )
@@ -61,6 +62,7 @@ for module in (
     for name, command in module.COMMANDS.items():
         app.command(name)(command)
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(spine.app, name="spine")
 app.add_typer(registry.app, name="registry")
 
 

@@ -87,7 +87,7 @@ def training_set(
         _explain(session(context).store().get_historical_features("", wanted), as_json=as_json)
         return
     times = _times(spine, at=at, start=start, end=end, every=every)
-    rows, target = None if times else spine_of(spine), _target(out, force=force)
+    rows, target = None if times else spine_of(spine), parquet_target(out, force=force)
     store = session(context).store()
     began = time.monotonic()
     with stoppable("nothing was written"), progress() as listener:
@@ -125,7 +125,7 @@ def _report(job: HistoricalJob, target: Path, seconds: float, *, as_json: bool) 
     say(f"{rows:,} rows, {len(columns)} columns in {seconds:.1f} s")
 
 
-def _target(out: Path | None, *, force: bool) -> Path:
+def parquet_target(out: Path | None, *, force: bool) -> Path:
     if out is None:
         raise typer.BadParameter("give the file to write with --out")
     if out.suffix.lower() in _OTHER_FORMATS:
@@ -139,15 +139,15 @@ def _target(out: Path | None, *, force: bool) -> Path:
     return out
 
 
-def spine_of(text: str | None) -> str:
+def spine_of(text: str | None, option: str = "--spine") -> str:
     """What the store takes: a Parquet file by its full path, or a SQL query."""
     if text is None:
-        raise typer.BadParameter("give the rows with --spine")
+        raise typer.BadParameter(f"give the rows with {option}")
     if text.strip().partition(" ")[0].lower() in {"select", "with", "from"}:
         return text
     file = Path(text).expanduser().absolute()
     if not file.is_file():
-        raise typer.BadParameter(f"--spine {text}: there is no such file")
+        raise typer.BadParameter(f"{option} {text}: there is no such file")
     if file.suffix.lower() != ".csv":
         return str(file)
     quoted = str(file).replace("'", "''")

@@ -13,6 +13,7 @@ from headwater.expressions.printing import quote
 
 LABEL, KNOWN_AT, OUTCOME_AT = "label", "label_known_at", "outcome_at"
 ADDED = (LABEL, KNOWN_AT, OUTCOME_AT)
+PLACE = "#n"
 _BEFORE_ALL = 1 << 60
 """Microseconds that make every time positive, so that division rounds all of them down."""
 
@@ -134,7 +135,7 @@ class Labelling:
         return f"SELECT {', '.join(f'{sql} AS n{i}' for i, sql in enumerate(counts))}"
 
     def sql(self) -> str:
-        """SQL for the spine's rows, in the order of the impressions."""
+        """SQL for the spine's rows in any order, that of the impressions being in PLACE."""
         kept = list(dict.fromkeys((*self.keys, *self.on)))
         impressions = self.impressions.versions(kept, up=False)
         outcomes = self.outcomes.versions(list(self.on), up=True)
@@ -159,13 +160,12 @@ class Labelling:
             )
             SELECT {self._shown(decided)} FROM i LEFT JOIN found AS f ON i."#n" = f."#n"
             {"" if self.marked else f"WHERE {decided} <= {self.until}"}
-            ORDER BY i."#n"
         """
 
     def _shown(self, decided: str) -> str:
         """The columns of the spine. What is not decided yet is null."""
         is_open = f"{decided} > {self.until}"
-        listed = {name: f"i.{quote(name)}" for name in self.keys}
+        listed = {PLACE: 'i."#n"', **{name: f"i.{quote(name)}" for name in self.keys}}
         listed[self.timestamp] = 'make_timestamptz(i."#t")'
         listed[LABEL] = f'CASE WHEN {is_open} THEN NULL ELSE f."#at" IS NOT NULL END'
         listed[KNOWN_AT] = f"make_timestamptz({decided})"

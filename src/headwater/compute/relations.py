@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from headwater.compute.engines.duckdb import ROW_ID, DuckDBEngine, first_line
 from headwater.compute.fetch import time_sql
@@ -17,7 +19,7 @@ from headwater.definitions.source import Source
 from headwater.definitions.ticks import DAY
 from headwater.definitions.types import from_arrow
 from headwater.errors import SpineError, near_miss
-from headwater.expressions.printing import quote
+from headwater.expressions.printing import quote, quote_text
 
 
 @dataclass(frozen=True)
@@ -103,3 +105,39 @@ def relation_of(engine: DuckDBEngine, given: Any, what: str, name: str) -> Relat
         raise SpineError(f"{what}: {first_line(error)}") from None
     named = {f.name: f.type for f in types if f.name != ROW_ID}
     return Relation(what, sql, named, tables, source)
+
+
+def write_in_order(
+    engine: DuckDBEngine, sql: str, place: str, target: Path, tables: Mapping[str, pa.Table]
+) -> None:
+    """Write the result of a query into a Parquet file in the order of its column `place`, and
+    without it.
+
+    DuckDB mostly keeps the order of rows; to see that takes a batch of memory, to sort takes as
+    much as there are rows. Raises duckdb.Error.
+    """
+    unordered = target.with_suffix(".unordered")
+    try:
+        engine.write(sql, unordered, tables)
+        if not _copied_in_order(unordered, place, target):
+            rows = f"read_parquet({quote_text(str(unordered))})"
+            name = quote(place)
+            engine.write(f"SELECT * EXCLUDE ({name}) FROM {rows} ORDER BY {name}", target)
+    finally:
+        unordered.unlink(missing_ok=True)
+
+
+def _copied_in_order(file: Path, place: str, target: Path) -> bool:
+    """Copy a file without one column, as far as that ascends; whether it does to the end."""
+    last = np.iinfo(np.int64).min
+    with pq.ParquetFile(file) as rows:
+        schema = rows.schema_arrow
+        left = schema.remove(schema.get_field_index(place))
+        with pq.ParquetWriter(target, left) as writer:
+            for batch in rows.iter_batches():
+                places = np.append(last, batch[place].to_numpy())
+                if (np.diff(places) <= 0).any():
+                    return False
+                last = places[-1]
+                writer.write_batch(batch.drop_columns(place))
+    return True
