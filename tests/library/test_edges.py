@@ -116,6 +116,44 @@ def test_a_late_listing_begins_with_null(tmp_path):
     assert both == [*alone, None, None, 2.0]
 
 
+def test_a_bar_without_a_ticker_belongs_to_nobody(tmp_path):
+    """Nothing that is asked for reads it, and it changes no other ticker's values."""
+    alone = computed(tmp_path, {"close": CLOSE}, ta.sma(BARS, 3))
+    days = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in [*range(6), 2, 3]]
+    columns = {
+        "ticker": ["A"] * 6 + [None] * 2,
+        "date": days,
+        "close": [*CLOSE, 1.0, 2.0],
+        "volume": [100] * 8,
+    }
+    (tmp_path / "other").mkdir()
+    both = computed(tmp_path / "other", columns, ta.sma(BARS, 3))
+    assert both == [*alone, None, None]
+
+
+def test_bars_are_served_as_they_are_trained(tmp_path):
+    """A zero price, a bar twice, one without a ticker, in no order, and one ticker's first bar."""
+    days = [dt.date(2024, 1, 1) + dt.timedelta(days=i) for i in [3, 0, 2, 2, 1, 2, 4]]
+    columns = {
+        "ticker": ["A", "A", "A", "A", "A", None, "B"],
+        "date": days,
+        "close": [12.0, 10.0, 0.0, 0.0, 11.0, 5.0, 7.0],
+        "volume": [100] * 7,
+    }
+    path = write_bars(tmp_path, columns)
+    features = ta.indicators(BARS)
+    store = open_store(tmp_path, features, path)
+    at = dt.datetime(2024, 1, 9, tzinfo=dt.UTC)
+    store.materialize(until=at)
+    names, tickers = [feature.name for feature in features], ["A", "B", None, "C"]
+    spine = pa.table({"ticker": tickers, "event_timestamp": [at] * 4})
+    trained = store.get_historical_features(spine, names).to_arrow().select(names).to_pydict()
+    found = store.get_online_features(names, {"ticker": tickers}).to_dict()
+    assert {name: found["values"][name] for name in names} == trained
+    assert found["statuses"]["obv"] == ["PRESENT", "PRESENT", "NOT_FOUND", "NOT_FOUND"]
+    store.close()
+
+
 def test_prices_that_do_not_move(tmp_path):
     features = (
         *(ta.rsi(BARS, 2), ta.zscore(BARS, 3), ta.cci(BARS, 3), ta.williams_r(BARS, 3)),
