@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -123,10 +123,13 @@ class ViewPlanner:
             )
         return edited(feature, record, author)
 
-    def applied(self) -> None:
-        """Let what changed be served. Raises StoreError where it is made, and not served yet."""
+    def applied(self, plan: Plan | None = None) -> None:
+        """Let what changed be served, and tell of the plan that changed it.
+
+        Raises StoreError where the change is made, and not served yet.
+        """
         try:
-            with self._one:
+            with self._one, self._store.events.applying(plan) if plan else nullcontext():
                 self._store.publish_all()
         except HeadwaterError as error:
             raise StoreError(

@@ -10,6 +10,7 @@ import pytest
 from headwater import Feature, FeatureStore, FeatureView, Source
 from headwater.config import load_settings
 from headwater.errors import ConfigError, ConflictError, HeadwaterError
+from headwater.registry.records import Transformation
 from lineage.openlineage import check
 from store import shop
 
@@ -65,6 +66,17 @@ def test_apply(project):
     }
     project.apply(definitions())
     assert len(events(project)) == 2, "an apply that changes nothing is none"
+
+
+def test_a_change_of_one_feature_is_told_like_an_apply(project):
+    project.apply(definitions())
+    made = {"transformation": Transformation("sql", "spent / 4")}
+    project.governance.update("half", made, author="ann")
+    start, end = events(project)[2:]
+    assert [start["eventType"], end["eventType"]] == ["START", "COMPLETE"]
+    assert [output["name"] for output in end["outputs"]] == ["above"]
+    project.governance.update("half", {"description": "half of it"}, author="ann")
+    assert len(events(project)) == 6
 
 
 def test_the_columns_behind_an_output(project):

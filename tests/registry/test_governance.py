@@ -33,7 +33,7 @@ class NothingComputed:
     def is_filled(self, revision):
         return False
 
-    def applied(self):
+    def applied(self, plan=None):
         pass
 
 

@@ -9,14 +9,13 @@ from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from headwater.api.bodies import JsonRoute
 from headwater.api.convert import moment
 from headwater.api.fields import FeatureStatus, Line
 from headwater.api.problems import documented
-from headwater.api.routes import PREFIX, FeatureName, In, ProjectQuery, operation_id
+from headwater.api.routes import FeatureName, In, ProjectQuery, new_router
 from headwater.lineage import formats
 from headwater.lineage.columns import FeatureColumns
 from headwater.lineage.graph import Direction, Graph
@@ -28,13 +27,7 @@ T = TypeVar("T")
 Format = Literal["json", "mermaid", "dot"]
 _MEDIA = {"mermaid": "text/vnd.mermaid", "dot": "text/vnd.graphviz"}
 
-router = APIRouter(
-    prefix=PREFIX,
-    tags=["lineage"],
-    route_class=JsonRoute,
-    responses=documented(404, 422, 503),
-    generate_unique_id_function=operation_id,
-)
+router = new_router("lineage")
 
 
 # --- what is asked --------------------------------------------------------------------------

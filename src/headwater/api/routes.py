@@ -27,11 +27,11 @@ def operation_id(route: APIRoute) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-def new_router() -> APIRouter:
+def new_router(tag: str = "features") -> APIRouter:
     """A router below `/api/v1`, whose routes are named and fail as all of them do."""
     return APIRouter(
         prefix=PREFIX,
-        tags=["features"],
+        tags=[tag],
         route_class=JsonRoute,
         responses=documented(404, 422, 503),
         generate_unique_id_function=operation_id,

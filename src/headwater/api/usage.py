@@ -7,26 +7,19 @@ import dataclasses
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from headwater.api.bodies import JsonRoute
 from headwater.api.convert import moment
 from headwater.api.fields import Environment, Line, Name
 from headwater.api.problems import documented
-from headwater.api.routes import PREFIX, FeatureName, In, ProjectQuery, operation_id
+from headwater.api.routes import FeatureName, In, ProjectQuery, new_router
 from headwater.registry.counts import counted_use
 from headwater.registry.listed import UsageGroup
 from headwater.registry.ranking import RankedFeature, rank_features
 from headwater.registry.usage import mean_importance, usage_groups
 
-router = APIRouter(
-    prefix=PREFIX,
-    tags=["usage"],
-    route_class=JsonRoute,
-    responses=documented(404, 422, 503),
-    generate_unique_id_function=operation_id,
-)
+router = new_router("usage")
 Number = Annotated[int, Field(ge=0, le=2**53)]
 Writer = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", examples=["5f0c9a7be1d24c36"])]
 

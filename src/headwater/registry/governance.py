@@ -57,8 +57,10 @@ class Planner(Protocol):
     ) -> Plan:
         """The plan that makes a computed feature what a record says."""
 
-    def applied(self) -> None:
-        """Called after a change of features whose values are computed."""
+    def applied(self, plan: Plan | None = None) -> None:
+        """Called after a change of features whose values are computed, with the plan that made it,
+        if one did.
+        """
 
     def is_filled(self, revision: str) -> bool:
         """Whether a run has published values of a revision."""
@@ -411,7 +413,7 @@ class Governance:
         """Do a step, and say so to the planner where it changes what is computed."""
         done = self._settled(step, author)
         if isinstance(done, Plan) or (done and any(e.view for e in done.entries.values())):
-            self._planner.applied()
+            self._planner.applied(done if isinstance(done, Plan) else None)
 
     def _settled(self, step: Step, author: str) -> Edit | Plan | None:
         """Do a step, again on the newer head where somebody else was quicker."""
