@@ -52,6 +52,31 @@ def test_an_active_feature_is_trained_and_served(api, store):
     assert store.show("feature", "biggest")["view"] == "api__user__events__hourly"
 
 
+def test_a_struct_is_an_object(api, store):
+    made = create(
+        api,
+        "spent",
+        "{'mean': avg(amount), 'n': count(*)}",
+        data_type="struct[mean: float, n: int]",
+        value_kind="struct",
+        default={"mean": 0, "n": 0},
+    )
+    assert made["data_type"] == "struct[mean: float64, n: int64]"
+    api.post("/features/spent/activate")
+    assert trained(store, "spent") == [{"mean": 1.5, "n": 2}]
+    store.materialize(until=NOON)
+    assert served(store, "spent") == [{"mean": 1.5, "n": 2}]
+    checked = api.post(
+        "/features/spent/validate",
+        {"values": [{"mean": 1.5, "n": 2}, None, {"mean": "x", "n": 2}, {"mean": 1.5}]},
+        status=200,
+    )
+    assert [error.partition(":")[0] for error in checked["errors"]] == ["values[2]", "values[3]"]
+    create(api, "words", "max(amount)", data_type="map[string, int]")
+    detail = api.problem("POST", "/features/words/activate", 422)
+    assert "is map[string, int64], but the definition gives float64" in detail
+
+
 def test_what_is_wrong_is_told_at_activation(api):
     create(api, "biggest", "max(amout)")
     said = api.problem("POST", "/features/biggest/activate", 422)

@@ -8,10 +8,19 @@ import pytest
 
 from headwater.expressions.parse import parse
 from headwater.expressions.printing import canonical
-from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal
+from headwater.expressions.tree import Aggregate, Call, Case, Cast, Column, Literal, Node, Pack
 
 A, B = Column("a"), Column("b")
 ONE, TWO = Literal(1, "int64"), Literal(2, "int64")
+
+
+def _field(node: Node, name: str) -> Node:
+    return Call("struct_extract", (node, Literal(name, "string")))
+
+
+def _list(*items: Node) -> Node:
+    return Call("list_value", items)
+
 
 TREES = {
     "a": A,
@@ -40,6 +49,25 @@ TREES = {
     "a and b and (a and b)": Call("and", (A, B, A, B)),
     "a or b and a": Call("or", (A, Call("and", (B, A)))),
     "not a": Call("not", (A,)),
+    "{'a': 1, 'b c': a}": Pack(("a", "b c"), (ONE, A)),
+    "{a: 1}": Pack(("a",), (ONE,)),
+    "struct_pack(a := 1, B := 2)": Pack(("a", "B"), (ONE, TWO)),
+    "a.b": _field(A, "b"),
+    'a."b c".d.e.f': _field(_field(_field(_field(A, "b c"), "d"), "e"), "f"),
+    "(a).b": _field(A, "b"),
+    "{'a': 1}.a": _field(Pack(("a",), (ONE,)), "a"),
+    "lag(a).b": _field(Call("lag", (A, ONE)), "b"),
+    "a[1].b": _field(Call("list_extract", (A, ONE)), "b"),
+    "[a, 1]": Call("list_value", (A, ONE)),
+    "[]": Call("list_value"),
+    "list_value(a)": Call("list_value", (A,)),
+    "map([1], [2])": Call("map", (_list(ONE), _list(TWO))),
+    "map(a, b)": Call("map", (A, B)),
+    "map {1: 2}": Call("map", (_list(ONE), _list(TWO))),
+    "map {}": Call("map", (_list(), _list())),
+    'a::struct(x double, "y z" map(varchar, bigint)[])': Cast(
+        A, 'struct[x: float64, "y z": list[map[string, int64]]]'
+    ),
     "a is null": Call("is_null", (A,)),
     "a is not null": Call("not", (Call("is_null", (A,)),)),
     "a is true": Call("is_not_distinct", (A, Literal(True, "bool"))),
