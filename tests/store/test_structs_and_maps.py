@@ -8,6 +8,7 @@ import json
 import sys
 from textwrap import dedent
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -396,6 +397,27 @@ def test_python_functions_take_and_give_them(folder, monkeypatch):
     assert list(rows[1]["doubled"].items()) == [("z", 0), ("é", 10)]
     assert rows[2]["tagged"] == {"n": 1, "w": ["q"]}
     assert rows[3]["tagged"] is None
+
+
+def test_tables_of_duckdb(store, folder):
+    features = [
+        Feature("kept", "{'TIMESTAMP': s.at, 'm': m}", duckdb_table="named.kept"),
+        Feature("looked", "deep", duckdb_view="named.looked"),
+    ]
+    store.apply([FeatureView("named", entity=USER, source=EVENTS, features=features)])
+    store.backfill("named", start=at(1), end=at(5))
+    with duckdb.connect(str(store.names.database), read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        kept, looked = (
+            connection.sql(f"SELECT * FROM named.{name} ORDER BY user_id, event_time")
+            .to_arrow_table()
+            .column(name)
+            .to_pylist(maps_as_pydicts="strict")
+            for name in ("kept", "looked")
+        )
+    assert kept[3]["TIMESTAMP"] == at(3, 5)
+    assert kept[3]["m"] == {"z": None, "é": 5}
+    assert looked[3] == {dt.date(1, 1, 1): [], dt.date(2024, 1, 2): [{"m": None}]}
 
 
 def test_values_of_single_keys(store):

@@ -58,20 +58,23 @@ def quote_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def duckdb_type(dtype: str) -> str:
-    """The DuckDB type of our type; a timestamp is a TIMESTAMP that holds UTC."""
+def duckdb_type(dtype: str, *, timestamp: str = "TIMESTAMP") -> str:
+    """The DuckDB type of our type; a timestamp is a TIMESTAMP that holds UTC, unless named."""
+
+    def of(inner: str) -> str:
+        return duckdb_type(inner, timestamp=timestamp)
+
     if is_list(dtype):
-        return f"{duckdb_type(element(dtype))}[]"
+        return f"{of(element(dtype))}[]"
     if is_struct(dtype):
-        listed = (f"{quote(name)} {duckdb_type(inner)}" for name, inner in fields(dtype))
-        return f"STRUCT({', '.join(listed)})"
+        return f"STRUCT({', '.join(f'{quote(name)} {of(inner)}' for name, inner in fields(dtype))})"
     if is_map(dtype):
-        return f"MAP({', '.join(map(duckdb_type, key_and_value(dtype)))})"
+        return f"MAP({', '.join(map(of, key_and_value(dtype)))})"
     if is_vector(dtype):
-        return f"{duckdb_type(element(dtype))}[{size(dtype)}]"
+        return f"{of(element(dtype))}[{size(dtype)}]"
     if is_decimal(dtype):
         return f"DECIMAL{digits(dtype)}"
-    return DUCKDB_TYPES[dtype]
+    return timestamp if dtype == "timestamp" else DUCKDB_TYPES[dtype]
 
 
 def to_duckdb(node: Node, column: Callable[[str], str] = quote, as_of: str | None = None) -> str:

@@ -257,7 +257,7 @@ def _sql_type(arrow: pa.DataType) -> str:
     dtype = from_arrow(arrow)
     if dtype is None:
         raise StoreError(f"an offline table holds {arrow}, which is no type of a feature")
-    return duckdb_type(dtype).replace("TIMESTAMP", "TIMESTAMPTZ")
+    return duckdb_type(dtype, timestamp="TIMESTAMPTZ")
 
 
 def _relation(name: str) -> str:
