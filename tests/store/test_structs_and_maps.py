@@ -300,7 +300,7 @@ def test_an_explained_value(store):
         (Feature("f", "m", default={"a": "x"}), "does not fit the type map.string, int64."),
         (Feature("f", "{'a': n}", default={"b": 1}), "a struct needs all its fields: a"),
         (Feature("f", "{'a': n}", dtype="struct[a: string]"), "but the definition gives"),
-        (Feature("f", "m", value_kind="struct"), "'value_kind': is struct, but the feature's"),
+        (Feature("f", "m", value_kind="struct"), "'struct' does not fit map.string, int64."),
         (Feature("f", "m", validation_rules=[Range(min=0)]), "a map takes only 'not_null'"),
     ],
 )
