@@ -90,3 +90,45 @@ def test_an_index_is_a_column_of_the_bars(store):
     (found,) = trained(store, [beta.name], *(day(number, 22) for number in range(5)))
     assert found[:3] == [None] * 3
     assert found[3:] == pytest.approx([1.5, 1.5])
+
+
+def test_a_stock_against_its_sector(store):
+    """The sector's index is a ticker too, and the stock's sector changes on the third day."""
+    closes = {
+        "A": [50.0, 55.0, 44.0, 44.0],
+        "X": [10.0, 11.0, 11.0, 12.1],
+        "Y": [8.0, 4.0, 5.0, 4.0],
+    }
+    bars = write(
+        store,
+        "bars",
+        {
+            "ticker": [ticker for ticker in closes for _ in range(4)],
+            "date": [day(number).date() for _ in closes for number in range(4)],
+            "close": [close for column in closes.values() for close in column],
+        },
+    )
+    sectors = write(
+        store, "sectors", {"ticker": ["A", "A"], "since": [day(0), day(2)], "etf": ["X", "Y"]}
+    )
+    prices = Source("bars", path=bars, event_time="date + INTERVAL 21 HOUR")
+    listed = Source("sectors", path=sectors, event_time="since")
+    moved = ta.simple_return(ta.Bars(), name="return_1d")
+    sector = Feature("sector_return", "return_1d", via={"ticker": "sector_etf"})
+    store.apply(
+        [
+            FeatureView("returns", entity=TICKER, source=prices, features=[moved]),
+            FeatureView(
+                "sector", entity=TICKER, source=listed, features=[Feature("sector_etf", "etf")]
+            ),
+            FeatureView("of_sector", entity=TICKER, features=[sector]),
+            FeatureView(
+                "against",
+                entity=TICKER,
+                features=[Feature("to_sector", "return_1d - sector_return")],
+            ),
+        ]
+    )
+    (found,) = trained(store, ["to_sector"], *(day(number, 22) for number in range(4)))
+    assert found[0] is None
+    assert found[1:] == pytest.approx([0.1 - 0.1, -0.2 - 0.25, 0.0 + 0.2])
