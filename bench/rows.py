@@ -16,6 +16,7 @@ AGGREGATES = {
     "greatest": ("max", "numpy, block maxima"),
     "distinct": ("count distinct", "numpy, wavelet matrix"),
     "quantile": ("one quantile", "numpy, wavelet matrix"),
+    "frequent": ("mode_count of few values", "numpy, a prefix sum a value"),
 }
 KEYS = {"user_id": "uniform keys", "ad_id": "heavy-tailed keys"}
 

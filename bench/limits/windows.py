@@ -109,6 +109,22 @@ def quantile(data: str, key: str, calls: int) -> dict[str, Any]:
     return timed(work, calls, table_sums(_names("quantile")))
 
 
+def frequent(data: str, key: str, calls: int) -> dict[str, Any]:
+    """mode_count(event_type) of each window: all counts of its few values, and the greatest."""
+
+    def work() -> pa.Table:
+        read = _sorted(data, key, {"value": "event_type"})
+        values, code = np.unique(read.columns["value"].astype(str), return_inverse=True)
+        counts = [_prefix((code == value).astype(np.int64)) for value in range(len(values))]
+        table = read.spine
+        for name, low in read.low.items():
+            found = np.max([count(low, read.high) for count in counts], axis=0)
+            table = table.append_column(f"frequent_{name}", pa.array(found))
+        return table
+
+    return timed(work, calls, table_sums(_names("frequent")))
+
+
 def _names(*stems: str) -> list[str]:
     return [f"{stem}_{name}" for name in WINDOWS for stem in stems]
 

@@ -14,6 +14,7 @@ EXPRESSIONS = {
     "sums": {"count": "count(*) FILTER (WHERE event_type = 'click')", "sum": "sum(amount)"},
     "greatest": {"max": "max(amount)"},
     "quantile": {"quantile": "quantile_cont(amount, 0.9)"},
+    "frequent": {"frequent": "mode_count(event_type)"},
 }
 
 
