@@ -14,6 +14,7 @@ import pytest
 from headwater import Feature
 from headwater.compute.latest import active_keys
 from headwater.compute.reading import Reader
+from headwater.errors import StoreError
 from headwater.online.codec import Layout, encode_key
 from headwater.online.order import is_tombstone
 from pipeline.looking import view_of
@@ -243,6 +244,19 @@ def test_what_can_not_be_carried_on_is_computed_anew(trend, tmp_path, change, wh
     report = trend(day(3), [event("b", day(2, 2))], "events_3.parquet")
     assert report.anew == why
     assert trend(day(4), [event("a", day(3, 2))], "events_4.parquet").anew is None
+
+
+def test_a_folder_that_can_not_be_written(make, tmp_path):
+    store = make([event("a", day(0, 1))])
+    store.apply([shop.trend()])
+    folder = tmp_path / ".headwater/offline/shop"
+    folder.mkdir(parents=True)
+    (folder / "states").write_text("")
+    with pytest.raises(StoreError, match="what a run leaves for the next one can't be written"):
+        store.materialize("trend", until=day(1))
+    (folder / "states").unlink()
+    [report] = store.materialize("trend", until=day(1))
+    assert (report.rows, report.anew) == (1, None)
 
 
 def test_of_two_runs_at_once_the_next_one_trusts_neither(trend, tmp_path, monkeypatch):

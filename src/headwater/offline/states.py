@@ -79,10 +79,18 @@ class RunStates:
 
     def _write(self, revision: str, name: str, content: pa.Buffer | bytes) -> None:
         folder = self.folder(revision)
-        folder.mkdir(parents=True, exist_ok=True)
         beside = folder / f"{name}.{uuid.uuid4().hex}"
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(folder / name)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(folder / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            raise StoreError(
+                f"'{folder}': what a run leaves for the next one can't be written: {error}; make "
+                "room, or set offline.path to another folder, and run materialize again"
+            ) from None
