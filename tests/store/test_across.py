@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from headwater.computing import compute_feature_set
 from headwater.errors import DefinitionError, NotSupportedError
 from headwater.explaining import explain
 from headwater.serving.reader import OnlineReader
+from headwater.serving.wire import render
 from store.shop import TIME, day, moment
 
 ITEM = Entity("item", join_keys={"item_id": "string"})
@@ -204,6 +206,25 @@ def test_all_keys_are_read_in_one_more_round(store, monkeypatch):
     assert found.to_dict()["values"]["twin_n"][:3] == [3, 3, None]
     assert len(rounds) == 2
     assert sorted(rounds[1]) == [2, 3]  # each category and each twin once
+
+
+def test_answered_as_json(store):
+    store.apply([FACTS, *CLICKS, derived(SHARE, ROWS)])
+    store.materialize(until=day(1, 6))
+    reader = OnlineReader(store.online, store.project, clock=lambda: day(1, 6))
+    found = reader.get(["rows_there", "share", "item_n"], {"item_id": ITEMS})
+    columns = json.loads(b"".join(render(found)))["results"][1:]
+    told = found.to_dict()
+    for name, column in zip(["rows_there", "share", "item_n"], columns, strict=True):
+        assert column["values"] == told["values"][name]
+        assert column["statuses"] == told["statuses"][name]
+
+
+async def test_read_on_an_event_loop(store):
+    store.apply([FACTS, *CLICKS, derived(ROWS)])
+    store.materialize(until=day(1, 6))
+    found = await store.get_online_features_async(["rows_there"], {"item_id": ["a", "b"]})
+    assert len(found.to_dict()["values"]["rows_there"]) == 2
 
 
 def test_explained(store):
