@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from headwater.compute.engines.duckdb import DuckDBEngine
@@ -16,6 +17,8 @@ from headwater.pipeline.backfill import no_history
 from headwater.quality.conditions import check_rules
 from headwater.registry.head import Head
 
+LONGEST_CHAIN = 150
+
 
 def check_project(
     engine: DuckDBEngine, analyzed: AnalyzedProject, head: Head, *, database: Path
@@ -27,6 +30,7 @@ def check_project(
     depend on rows that it may not see.
     """
     views = analyzed.views.values()
+    _check_depth(analyzed)
     check_duckdb_names(feature for view in views for feature in written(view))
     for view in views:
         check_not_overwritten(view, database, engine.base)
@@ -42,3 +46,34 @@ def check_project(
         if view.revision not in head.revisions:
             check_functions(engine, view)
             try_expressions(engine, view)
+
+
+def _check_depth(analyzed: AnalyzedProject) -> None:
+    """Refuse what would be read through more features, or views, than one read can follow."""
+    features = analyzed.features()
+    order = TopologicalSorter({name: f.inputs for name, f in features.items()}).static_order()
+    depths: dict[str, int] = {}
+    for name in order:
+        feature = features[name]
+        home = analyzed.views[feature.view]
+        stored = not feature.reads_features or (home.stored and not feature.on_read)
+        depths[name] = 0 if stored else 1 + max((depths[n] for n in feature.inputs), default=0)
+        if depths[name] > LONGEST_CHAIN:
+            raise DefinitionError(
+                f"feature '{name}': is computed on read, from {LONGEST_CHAIN} others that are, one "
+                "behind the other; give one of their views an 'update_frequency', so that its "
+                "values are stored"
+            )
+    _check_views(analyzed)
+
+
+def _check_views(analyzed: AnalyzedProject) -> None:
+    order = TopologicalSorter({name: v.inputs for name, v in analyzed.views.items()})
+    depths: dict[str, int] = {}
+    for name in order.static_order():
+        depths[name] = 1 + max((depths[n] for n in analyzed.views[name].inputs), default=0)
+        if depths[name] > LONGEST_CHAIN:
+            raise DefinitionError(
+                f"feature view '{name}': reads {LONGEST_CHAIN} views, one behind the other; put "
+                "features that read one another into one view"
+            )

@@ -185,6 +185,27 @@ def test_a_new_major_version_is_not_served_from_the_old_rows(make):
     assert served(store, "total") == [30.0]
 
 
+def in_a_row(count):
+    return [Feature(f"f{n}", f"f{n - 1} + 1") for n in range(1, count + 1)]
+
+
+def test_what_would_be_read_through_too_many_features_is_refused(make):
+    store = make(ROWS)
+    first = view("first", [Feature("f0", "amount")])
+    store.apply([first, view("others", in_a_row(150), source=None)])
+    store.materialize()
+    assert served(store, "f150") == [152.0]
+    with pytest.raises(DefinitionError, match=r"'f151': is computed on read, from 150 others"):
+        store.plan([first, view("others", in_a_row(151), source=None)])
+
+
+def test_views_in_a_row_are_counted_too(make):
+    daily = {"source": None, "update_frequency": "daily"}
+    views = [view(f"v{n}", [f], **daily) for n, f in enumerate(in_a_row(150), start=1)]
+    with pytest.raises(DefinitionError, match=r"view 'v150': reads 150 views, one behind"):
+        make(ROWS).plan([view("v0", [Feature("f0", "amount")]), *views])
+
+
 def test_two_versions_of_one_feature_in_one_training_set_need_an_alias(make):
     from headwater import FeatureRef
 
