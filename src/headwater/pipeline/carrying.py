@@ -45,6 +45,11 @@ class Pointer(msgspec.Struct, frozen=True, array_like=True):
     begun: tuple[str, ...] = ()
 
 
+_seen_of = msgspec.msgpack.Decoder(Seen).decode
+_state_of = msgspec.msgpack.Decoder(State).decode
+_pointer_of = msgspec.msgpack.Decoder(Pointer).decode
+
+
 class Work(Protocol):
     """The parts of a run. With `name` it is told from other works of the same run."""
 
@@ -192,7 +197,7 @@ class Carrying:
         found = []
         for name in self._pointer.begun:
             note = self.states.read_note(self.run.view.revision, name)
-            found.append(None if note is None else msgspec.msgpack.decode(note, type=Seen))
+            found.append(None if note is None else _seen_of(note))
         return found
 
     def _state(self, name: str) -> State | None:
@@ -201,7 +206,7 @@ class Carrying:
         if note is None:
             return None
         try:
-            state = msgspec.msgpack.decode(note, type=State)
+            state = _state_of(note)
         except msgspec.DecodeError:
             return None
         return state if all(self.states.exists(revision, name) for name in state.parts) else None
@@ -244,7 +249,7 @@ class Carrying:
 
     def _read_pointer(self) -> Pointer:
         kept = self.online.get_document(self.project, self._document)
-        return Pointer() if kept is None else msgspec.msgpack.decode(kept, type=Pointer)
+        return Pointer() if kept is None else _pointer_of(kept)
 
     def _replace(self, new: Pointer) -> bool:
         """Put a pointer where the one that this run knows is; False where there is another one."""
