@@ -84,7 +84,11 @@ MAP = "map[string, int64]"
 VECTOR = "vector[float32, 2]"
 VECTORS = (VECTOR, "vector[float64, 2]")
 DTYPES = {"extreme": "int64", "struct": STRUCT, "map": MAP, "vector": VECTOR}
-DEFAULTS: dict[str, Any] = {STRUCT: {"a": 1.5, "b": None}, MAP: {"a": 1, "b": None}}
+DEFAULTS: dict[str, Any] = {
+    STRUCT: {"a": 1.5, "b": None},
+    MAP: {"a": 1, "b": None},
+    VECTOR: [0.5, -1.0],
+}
 
 
 def _dtype(kind: str) -> str:
@@ -344,7 +348,7 @@ def derived(draw: st.DrawFn, known: Mapping[str, Typed], *, as_of: bool) -> tupl
     numbers = sorted(n for n, t in known.items() if t.dtype in ("float64", "int64") and t.exact)
     name = draw(st.sampled_from(sorted(known)))
     made = [Typed(Apply(IS_NULL, Input(name)), "bool")]
-    exact = sorted(n for n, t in known.items() if t.exact)
+    exact = sorted(n for n, t in known.items() if t.exact and t.dtype not in VECTORS)
     if exact:
         one, two = draw(st.sampled_from(exact)), draw(st.sampled_from(exact))
         dtype = f"struct[x: {known[one].dtype}, y: {known[two].dtype}]"

@@ -155,6 +155,16 @@ def test_what_is_served_is_what_was_trained_on(store, folder, make):
     assert known["sum_5d"][2:] == [None, None, None]
 
 
+def test_a_later_run_goes_on_from_the_last_one(store, folder):
+    source = parquet(folder, rows())
+    store.apply(views(source))
+    for at in (day(2, hours=1), day(4, hours=1), AT):
+        store.materialize(until=at)
+        store.materialize(until=at)
+    known, found = trained(store), served(store).to_dict()["values"]
+    assert {n: repr(found[n]) for n in NAMES} == {n: repr(known[n]) for n in NAMES}
+
+
 def test_json_has_lists_of_numbers(store, folder):
     store.apply(views(parquet(folder, rows())))
     store.materialize(until=AT)
