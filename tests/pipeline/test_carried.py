@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import struct
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
-from headwater import Feature
+from headwater import Feature, Source
 from headwater.compute.latest import active_keys
 from headwater.compute.reading import Reader
 from headwater.errors import StoreError
@@ -244,6 +246,26 @@ def test_what_can_not_be_carried_on_is_computed_anew(trend, tmp_path, change, wh
     report = trend(day(3), [event("b", day(2, 2))], "events_3.parquet")
     assert report.anew == why
     assert trend(day(4), [event("a", day(3, 2))], "events_4.parquet").anew is None
+
+
+def test_a_delta_table_is_carried_on_until_its_files_are_rewritten(make, tmp_path):
+    path = tmp_path / "table"
+    write_deltalake(path, shop.table([event("a", day(0, h), amount=float(h)) for h in range(9)]))
+    source = Source("bars", path="table", event_time="event_time", available_at="known")
+    store = make()
+    store.apply([shop.trend(source=source)])
+    view = view_of(store, "trend")
+    reasons = []
+    for number in range(1, 5):
+        if number == 3:
+            DeltaTable(path).optimize.compact()
+        write_deltalake(path, shop.table([event("a", day(number))]), mode="append")
+        [report] = store.materialize("trend", until=day(number, 1))
+        assert stored(store, view) == computed(store, view, report.tick)
+        reasons.append(report.anew)
+    assert reasons[:2] == [None, None]
+    assert re.fullmatch("file 'table/.*' of the source has gone", reasons[2])
+    assert reasons[3] is None
 
 
 def test_a_folder_that_can_not_be_written(make, tmp_path):
