@@ -21,6 +21,7 @@ BLOCKS = (
     "sums",
     "aggregates",
     "indicators",
+    "ads",
     "read",
     "http",
     "load",
@@ -121,7 +122,13 @@ class _Run:
             return rows.starts(3 if self.quick else 9)
         if name == "lineage":
             return rows.lineages(self.work, quick=self.quick)
-        sets = {"lookup": "joins", "sums": "windows", "aggregates": "windows", "indicators": "bars"}
+        sets = {
+            "lookup": "joins",
+            "sums": "windows",
+            "aggregates": "windows",
+            "indicators": "bars",
+            "ads": "ads",
+        }
         data = sets.get(name, "latest")
         folder, shape = self._data(data), shapes(quick=self.quick)[data]
         if name == "lookup":
@@ -132,6 +139,8 @@ class _Run:
             return rows.aggregates(folder, self.work, shape)
         if name == "indicators":
             return rows.indicators(folder, self.work, shape)
+        if name == "ads":
+            return rows.ads(folder, self.work, shape)
         if name == "read":
             return rows.reads(folder, self.work, shape, peer)
         return rows.load(folder, self.work, shape, peer)

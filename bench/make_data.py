@@ -11,6 +11,8 @@ point-in-time join has exactly one right answer per row.
   spine     user_id, event_timestamp, label, in no order
   raw       user_id (even), ad_id (heavy-tailed), event_timestamp, event_type, amount;
             with a spine for each of the two keys, drawn as the key's events are
+  ads       the log of examples/ads_log, of 90 days, about as many events as rows; with a spine of
+            its last 60 days
   bars      ticker, event_timestamp (one instant a day for all tickers), high, low, close, volume,
             as random walks; the spine is all of them
 """
@@ -20,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -54,7 +57,8 @@ def ensure(name: str, *, quick: bool) -> Path:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    {"events": _make_events, "raw": _make_raw, "bars": _make_bars}[shape.kind](folder, shape)
+    make = {"events": _make_events, "raw": _make_raw, "bars": _make_bars, "ads": _make_ads}
+    make[shape.kind](folder, shape)
     done.write_text(json.dumps(facts))
     return folder
 
@@ -143,6 +147,34 @@ def _make_bars(folder: Path, shape: Shape) -> None:
     }
     _write(folder / "bars.parquet", pa.table({**keys, **bars}))
     _write(folder / "spine.parquet", pa.table(keys))
+
+
+def _make_ads(folder: Path, shape: Shape) -> None:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples" / "ads_log"))
+    from ad_log import Settings, write
+
+    days, impressions = 90, shape.rows * 89 // 100
+    ads = max(shape.users // 20, 100)
+    settings = Settings(
+        users=shape.users, ads=ads, campaigns=200, impressions=impressions, days=days
+    )
+    write(folder, settings)
+    rng = np.random.default_rng([FORMAT, shape.rows, 4])
+    count = shape.spine
+    when = settings.begin + (days - 60) * DAY + rng.integers(0, 60 * DAY, count)
+    drawn = {"user_id": ("u", shape.users), "ad_id": ("a", ads), "campaign_id": ("c", 200)}
+    keys = {
+        name: [f"{letter}{one}" for one in rng.integers(0, number, count)]
+        for name, (letter, number) in drawn.items()
+    }
+    request = {
+        "category": ["fashion"] * count,
+        "device": ["mobile"] * count,
+        "income_level": ["high"] * count,
+        "hour": rng.integers(0, 24, count),
+    }
+    times = {"event_timestamp": pa.array(when, TIMESTAMP)}
+    _write(folder / "spine.parquet", pa.table({**keys, **times, **request}))
 
 
 def _ads(rng: np.random.Generator, rows: int) -> np.ndarray:

@@ -96,6 +96,20 @@ def indicators(data: Path, work: Path, shape: Shape) -> Block:
     return Block("indicators", (row,))
 
 
+def ads(data: Path, work: Path, shape: Shape) -> Block:
+    """All advertising features of a log, as known at the ticks of a spine."""
+    common: dict[str, Any] = {"data": str(data), "calls": 2}
+    row = Row(
+        f"all ads features, {short(shape.rows)} events, {short(shape.users)} users x "
+        f"{short(shape.spine)}",
+        "DuckDB + numpy, the windows",
+        Task.of("limits.ads", "every", **common),
+        Task.of("product.ads", "every", **common, root=str(work / "ads")),
+        2.0,
+    )
+    return Block("ads", (row,))
+
+
 def reads(data: Path, work: Path, shape: Shape, peer: Any) -> Block:
     """Row 4: reads in the process. The design's targets are 12 and 300 us where bare reads take
     2.4 and 85 us.

@@ -21,6 +21,7 @@ class Shape:
 FULL = {
     "joins": Shape("events", 5_000_000, 100_000, spine=500_000),
     "windows": Shape("raw", 5_000_000, 100_000, spine=100_000),
+    "ads": Shape("ads", 1_000_000, 100_000, spine=100_000),
     "latest": Shape("events", 1_000_000, 100_000),
     "bars": Shape("bars", 12_600_000, 5_000),
     "wide_250k": Shape("events", 1_000_000, 100_000, spine=250_000),

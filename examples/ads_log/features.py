@@ -176,9 +176,9 @@ calendar = FeatureView("calendar", features=ads.time_of_day_factor(by_hour), own
 
 # users against campaigns and ads, by what is known of each
 who, wanted, words = (
-    ads.user_profile(ads.Profile()),
-    ads.campaign_target(ads.Target()),
-    ads.ad_keywords(ads.Keywords()),
+    ads.user_profile(ads.Profile(embedding="embedding")),
+    ads.campaign_target(ads.Target(embedding="embedding")),
+    ads.ad_keywords(ads.Keywords(embedding="embedding")),
 )
 profile_view = FeatureView("user_profiles", entity=user, source=profiles, features=who)
 target_view = FeatureView("targets", entity=campaign, source=campaigns, features=wanted)

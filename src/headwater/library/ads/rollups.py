@@ -88,17 +88,18 @@ def _query(source: Source, by: str | None, per: Period, counts: Mapping[str, str
                    {_until(source, known)} AS until, {flags}
             FROM {_rows(source)}
         ),
+        counted AS (SELECT * FROM log WHERE unit IS NOT NULL AND {" + ".join(counts)} > 0),
         changes AS (
-            SELECT unit, happened, known, {", ".join(counts)} FROM log
+            SELECT unit, happened, known, {", ".join(counts)} FROM counted
             UNION ALL
-            SELECT unit, happened, until, {", ".join(f"-{name}" for name in counts)} FROM log
+            SELECT unit, happened, until, {", ".join(f"-{name}" for name in counts)} FROM counted
             WHERE until IS NOT NULL
         ),
         steps AS (
             SELECT unit, date_trunc('{per}', happened) AS period,
                    date_trunc('{step}', greatest(known, happened)) + INTERVAL 1 {step} AS known_at,
                    {sums}
-            FROM changes WHERE unit IS NOT NULL AND happened IS NOT NULL GROUP BY ALL
+            FROM changes WHERE happened IS NOT NULL GROUP BY ALL
         )
         SELECT unit, period, known_at, {so_far} FROM steps
         WINDOW versions AS (PARTITION BY unit, period ORDER BY known_at)
