@@ -77,10 +77,18 @@ user_prior_view = learned("user_prior", user_trials, user_prior)
 buyer_prior_view = learned("buyer_prior", buyer_trials, buyer_prior)
 hour_view = learned("hours_of_day", hours, by_hour)
 season_view = learned("seasons", days, ads.seasonal_factor("730d"))
-position_view = learned("positions", events, by_position)
 visit_view = learned("usual_visits", sessions, usual_visit)
-lift_view = learned("lifts", events, (*device.features, *income.features, *hour.features))
-log_view = learned("log_quality", events, ads.log_quality(log))
+everybody_view = learned(
+    "everybody",
+    events,
+    (
+        *by_position,
+        *device.features,
+        *income.features,
+        *hour.features,
+        *ads.log_quality(log),
+    ),
+)
 
 # by key, over the events
 user_ctr = ads.user_ctr(log, "30d")
