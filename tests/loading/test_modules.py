@@ -155,7 +155,8 @@ def test_two_files_that_disagree(tmp_path):
             "from headwater import Entity\n\nuser = Entity('user', {'a': 'strin'})\n",
             "features.py:3: entity 'user': field 'join_keys.a': 'strin' is not a type; "
             "did you mean 'string'? (types: bool, int32, int64, float32, float64, string, bytes, "
-            "timestamp, date, list[...])",
+            "timestamp, date, decimal(digits, scale), list[...], struct[name: type, ...], "
+            "map[key, value], vector[float32, size])",
         ),
         ("raise RuntimeError\n", "features.py:1: RuntimeError"),
     ],

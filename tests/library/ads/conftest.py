@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ad_log import Settings, write
 
+from .example import Settings, write
 from .project import copy_example, open_example
 from .reading import Log
 

@@ -7,8 +7,8 @@ import datetime as dt
 import numpy as np
 import polars as pl
 import pytest
-from ad_log import Settings, write
 
+from .example import Settings, write
 from .project import copy_example, day, open_example, trained
 
 AT = day("2023-05-30T12:00:00")
