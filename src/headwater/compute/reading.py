@@ -64,7 +64,7 @@ class Reader:
 
     def check_sources(self) -> None:
         """Raises SourceError where a file has changed since this reader first looked at it."""
-        for scan in self.scans.values():
+        for scan in tuple(self.scans.values()):  # runs side by side look at others meanwhile
             self.engine.check_unchanged(scan)
 
     def read(
