@@ -204,6 +204,32 @@ def test_source_times_finer_than_microseconds_round_up(make, tmp_path, zone, at)
     assert found["by_knowledge"].to_pylist() == [None, 1, None, 2]
 
 
+def test_a_query_runs_once_a_training_set(make, monkeypatch):
+    """Its rows are their own snapshot: they are looked at where they are staged."""
+    store = make([event("a", day(0)), event("a", day(1), amount=2.0)])
+    query = "SELECT user_id, amount * 2 AS twice, event_time FROM 'events.parquet'"
+    queried = Source("queried", query=query, event_time="event_time")
+    store.apply([view("by_query", [Feature("twice")], source=queried)])
+    store = make()
+    run = []
+    copy, ask = store.engine._copy, store.engine.query
+    monkeypatch.setattr(store.engine, "_copy", lambda *told: (run.append(query), copy(*told))[1])
+    monkeypatch.setattr(
+        store.engine, "query", lambda sql, *told: (run.append(sql), ask(sql, *told))[1]
+    )
+    job = store.get_historical_features(shop.spine(["a"], [day(2)]), ["twice"])
+    assert job.to_arrow()["twice"].to_pylist() == [4.0]
+    assert sum(query in sql for sql in run) == 1
+    staged = list(store.engine.scratch.glob("query-*"))
+    store.get_historical_features(shop.spine(["a"], [day(3)]), ["twice"]).to_arrow()
+    assert list(store.engine.scratch.glob("query-*")) == staged, "the same rows, the same file"
+    before = store.engine.snapshot(queried)
+    shop.write(store.settings.root, [event("a", day(1), amount=2.0), event("a", day(0))])
+    assert store.engine.snapshot(queried) == before, "in another order"
+    shop.write(store.settings.root, [event("a", day(0)), event("a", day(1), amount=3.0)])
+    assert store.engine.snapshot(queried) != before
+
+
 _IN_A_ZONE = """
 import sys
 from headwater import FeatureStore

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
+import uuid
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,13 @@ import pyarrow.parquet as pq
 from headwater.compute.engines.canonical import canonical_column
 from headwater.compute.engines.children import QUERIES, Children, Limits
 from headwater.compute.engines.plain import ROW_BITS, PlainFiles
+from headwater.compute.engines.staging import (
+    database_of,
+    is_free_query,
+    query_of,
+    read_csv,
+    staged_key,
+)
 from headwater.compute.engines.vectors import (
     add_functions,
     remove_functions,
@@ -31,7 +39,7 @@ from headwater.compute.engines.vectors import (
 from headwater.definitions.source import Source
 from headwater.definitions.types import from_arrow
 from headwater.errors import SourceError, near_miss
-from headwater.expressions.printing import duckdb_type, quote, quote_text
+from headwater.expressions.printing import quote, quote_text
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -346,11 +354,31 @@ class DuckDBEngine:
     def resolve(self, path: str) -> Path:
         return self.base / path
 
+    def run_query(self, source: Source) -> tuple[str, str]:
+        """Run a source's query on files: the snapshot that its rows are, in whatever order, and the
+        Parquet file that holds them, the same one for the same rows.
+        """
+        made = self._folder / f"query-{uuid.uuid4().hex}.parquet"
+        self._copy(source, f"COPY ({{query}}) TO {quote_text(str(made))} (FORMAT parquet)")
+        found = self.query(
+            "SELECT count(*) AS n, sum(hash(q)::HUGEINT) AS h "
+            f"FROM read_parquet({quote_text(str(made))}) AS q"
+        )
+        snapshot = f"q{found['n'][0].as_py()}-{found['h'][0].as_py()}"
+        with self._lock:
+            kept = self._staged.setdefault(staged_key(source, snapshot), str(made))
+        if kept != str(made):
+            made.unlink()
+        return snapshot, kept
+
     def _stage(self, source: Source) -> str:
         """Write the rows of a CSV, table or query into a Parquet file, once per snapshot."""
-        key = hashlib.sha256(
-            f"{source.model_dump_json()}{self.snapshot(source)}".encode()
-        ).hexdigest()[:32]
+        if is_free_query(source):
+            try:
+                return self.run_query(source)[1]
+            except duckdb.Error as error:
+                raise SourceError(f"source '{source.name}': {first_line(error)}") from None
+        key = staged_key(source, self.snapshot(source))
         with self._lock:
             if key in self._staged:
                 return self._staged[key]
@@ -367,12 +395,12 @@ class DuckDBEngine:
         kind = source.resolved_format()
         with self._cursor(None) as cursor:
             if source.database is not None:
-                path = _database(source, self.base)
+                path = database_of(source, self.base)
                 name = f"db_{threading.get_ident()}"
                 cursor.execute(f"ATTACH {quote_text(str(path))} AS {name} (READ_ONLY)")
                 try:
                     cursor.execute(f"USE {name}")
-                    cursor.execute(copy.format(query=_query(source, kind)))
+                    cursor.execute(copy.format(query=query_of(source, kind)))
                 finally:
                     cursor.execute("USE memory")
                     cursor.execute(f"DETACH {name}")
@@ -380,21 +408,9 @@ class DuckDBEngine:
                 files = ", ".join(quote_text(str(path)) for path in self.paths(source))
                 found = cursor.sql(f"SELECT * FROM read_csv([{files}])")
                 _check_declared(source, found.columns)
-                cursor.execute(copy.format(query=f"SELECT * FROM {_read_csv(source, files)}"))
+                cursor.execute(copy.format(query=f"SELECT * FROM {read_csv(source, files)}"))
             else:
-                cursor.execute(copy.format(query=_query(source, kind)))
-
-
-def _query(source: Source, kind: str) -> str:
-    if kind == "duckdb" and source.table is not None:
-        return "SELECT * FROM " + ".".join(quote(part) for part in source.table.split("."))
-    return f"SELECT * FROM ({(source.query or '').strip().rstrip(';')}) AS q"
-
-
-def _read_csv(source: Source, files: str) -> str:
-    types = {name: duckdb_type(dtype) for name, dtype in (source.schema_ or {}).items()}
-    told = ", ".join(f"{quote_text(name)}: {quote_text(sql)}" for name, sql in types.items())
-    return f"read_csv([{files}]{f', types = {{{told}}}' if told else ''})"
+                cursor.execute(copy.format(query=query_of(source, kind)))
 
 
 def _glob(base: Path, pattern: str) -> Iterator[Path]:
@@ -436,13 +452,6 @@ def first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _database(source: Source, base: Path) -> Path:
-    path = base / (source.database or "")
-    if not path.is_file():
-        raise SourceError(f"source '{source.name}': field 'database': no file '{source.database}'")
-    return path
-
-
 def _snapshot(source: Source, engine: DuckDBEngine) -> str:
     kind = source.resolved_format()
     if kind in ("parquet", "csv"):
@@ -450,14 +459,11 @@ def _snapshot(source: Source, engine: DuckDBEngine) -> str:
     if kind == "delta":
         return engine.delta_versions(source)
     if source.database is not None:
-        file = _database(source, engine.base)
+        file = database_of(source, engine.base)
         log = file.with_name(f"{file.name}.wal")
         return _stat_digest([file, log] if log.exists() else [file], engine.base)
     # What a free query reads is unknown: its result is the snapshot.
-    found = engine.query(
-        f"SELECT count(*) AS n, sum(hash(q)::HUGEINT) AS h FROM ({_query(source, kind)}) AS q"
-    )
-    return f"q{found['n'][0].as_py()}-{found['h'][0].as_py()}"
+    return engine.run_query(source)[0]
 
 
 def _stamps(source: Source, files: Iterable[str]) -> tuple[tuple[int, ...], ...]:
