@@ -319,3 +319,32 @@ def test_get_reads_keys_in_the_types_of_what_is_asked(headwater, fresh):
         result = headwater("get", feature, "-k", "page=7")
         assert result.code == 0, result.err
         assert result.out.splitlines()[1].split()[2:4] == ["7", "PRESENT"]
+
+
+NEAR = """
+from features.orders import user
+from headwater import Feature, FeatureView
+
+near = FeatureView(
+    "near",
+    entity=user,
+    features=[
+        Feature(
+            "nearness",
+            "array_inner_product(query, array_value(coalesce(spend_30d, 0.0), 2.0))",
+            request={"query": "vector[float64, 2]"},
+        )
+    ],
+)
+"""
+
+
+def test_a_value_of_a_request_with_parts_is_written_as_json(headwater, fresh):
+    (fresh / "features" / "near.py").write_text(NEAR)
+    assert headwater("apply").code == 0
+    found = headwater("get", "nearness", "-k", "user_id=nobody", "-k", "query=[0, 2.5]")
+    assert (found.code, found.err) == (0, "")
+    assert " 5.0 " in found.out
+    wrong = headwater("get", "nearness", "-k", "user_id=nobody", "-k", "query=1,2")
+    assert wrong.code == 2
+    assert "query is vector[float64, 2]; write it as JSON" in " ".join(wrong.err.split())

@@ -115,7 +115,7 @@ def computed(store, view, instant):
     found = reader.plain_at(view, keys, np.full(keys.count, instant, dtype=np.int64))
     rows = {}
     for place in np.flatnonzero(found.found):
-        values = [found.columns[f.name][int(place)].as_py() for f in view.stored_features]
+        values = [found.columns[f.name][int(place)].as_py() for f in view.row_features]
         known = int(found.known_at[place]) + view.view.data_delay
         key = keys.table["user_id"][int(place)].as_py()
         rows[key] = (int(found.event_time[place]), known, bits(values))
@@ -135,7 +135,7 @@ def stored(store, view):
             values = [v.timestamp() if hasattr(v, "timestamp") else v for v in decoded.values]
             micros = [round((t - shop.moment(0)).total_seconds() * 1e6)
                       for t in (decoded.event_time, decoded.known_at)]  # fmt: skip
-            found[key] = (*micros, bits(values[: len(view.stored_features)]))
+            found[key] = (*micros, bits(values[: len(view.row_features)]))
     return found
 
 

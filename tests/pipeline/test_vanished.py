@@ -116,7 +116,7 @@ def test_what_was_pushed_since_stays(make, tmp_path):
     store.apply([shop.latest()])
     store.materialize(until=day(1))
     found = view_of(store, "latest")
-    layout = Layout((f.name, f.dtype) for f in found.stored_features)
+    layout = Layout((f.name, f.dtype) for f in found.row_features)
     batch = pa.record_batch({"last_kind": ["pushed"], "last_amount": [9.0]})
     rows = layout.encode_batch(batch, day(0, 5), day(0, 5))
     for user in ("a", "new"):

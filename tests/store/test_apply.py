@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pyarrow as pa
 import pytest
 
@@ -422,3 +426,82 @@ def test_services_are_listed_shown_and_removed(make):
 def test_before_the_first_apply_all_say_so(make, ask):
     with pytest.raises(NotFoundError, match="no features are applied yet to project 'shop'; run"):
         ask(make())
+
+
+RATE = Feature("rate", "clicks_1d / nullif(views_1d, 0)")
+CLICKS = Feature("clicks_1d", "count(*) FILTER (WHERE kind = 'click')", window="1d")
+VIEWS = Feature("views_1d", "count(*)", window="1d")
+_SERVED = """
+import sys
+from headwater import FeatureStore
+store = FeatureStore(sys.argv[1])
+store.materialize(until="2024-01-03")
+found = store.get_online_features(["rate", "clicks_1d", "views_1d"], {"user_id": ["a"]})
+print(found.to_dict()["values"])
+"""
+
+
+def test_the_order_of_features_is_no_matter_of_their_rows(make):
+    """It is none of the revision's: rows that are there must be read as they were written."""
+    rows = [event("a", day(1), kind="click"), event("a", day(1, 2)), event("a", day(1, 3))]
+    store = make(rows)
+    store.apply([view("counts", [RATE, CLICKS, VIEWS], update_frequency="daily")])
+    store.materialize(until=day(2))
+    names = ["rate", "clicks_1d", "views_1d"]
+    before = store.get_online_features(names, {"user_id": ["a"]}).to_dict()
+    assert before["values"]["views_1d"] == [3]
+    store.apply([view("counts", [VIEWS, CLICKS, RATE], update_frequency="daily")])
+    after = store.get_online_features(names, {"user_id": ["a"]}).to_dict()
+    assert after["values"] == before["values"]
+
+
+def test_rows_are_read_as_they_were_written_in_every_process(make, tmp_path):
+    """A feature before the two that it reads: which of these comes first is no matter of chance."""
+    store = make([event("a", day(1), kind="click"), event("a", day(1, 2))])
+    store.apply([view("counts", [RATE, CLICKS, VIEWS], update_frequency="daily")])
+    store.close()
+    told = set()
+    for seed in "12345":
+        done = subprocess.run(
+            [sys.executable, "-c", _SERVED, str(tmp_path)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        told.add(done.stdout)
+    expected = {"user_id": ["a"], "rate": [0.5], "clicks_1d": [1], "views_1d": [2]}
+    assert told == {f"{expected}\n"}
+
+
+def test_the_order_of_features_is_no_matter_of_what_runs_leave(make, tmp_path):
+    """A run of sequences goes on from the state of one before the features changed places."""
+    features = [
+        Feature("zig", "ema(amount, 2)"),
+        Feature("mean", "avg(amount)", rows=3, min_rows=1),
+        Feature("alpha", "wilder(amount, 3)"),
+        Feature("total", "sum(amount) OVER (ROWS UNBOUNDED PRECEDING)"),
+    ]
+    names = [feature.name for feature in features]
+    store = make([event("a", day(0, n), amount=float(n * n)) for n in range(6)])
+    store.apply([view("steps", features)])
+    store.materialize(until=day(1))
+    store.apply([view("steps", features[::-1])])
+    shop.write(tmp_path, [event("a", day(1, 2), amount=7.0)], "events_2.parquet")
+    (report,) = store.materialize(until=day(2))
+    assert report.anew is None
+    assert report.read < 6
+    assert served(store, *names) == trained(store, *names, at=day(2))
+
+
+def test_the_order_of_features_is_no_matter_of_offline_tables(make):
+    store = make([event("a", day(1), kind="click"), event("a", day(1, 2))])
+    store.apply([view("counts", [RATE, CLICKS, VIEWS], update_frequency="daily")])
+    store.backfill("counts", day(1), day(3))
+    store.apply([view("counts", [VIEWS, CLICKS, RATE], update_frequency="daily")])
+    store.backfill("counts", day(3), day(5))
+    revision = store.analyzed().views["counts"].revision
+    found = store.tables.read(revision).read_all()
+    assert set(found["views_1d"].to_pylist()) <= {0, 2}
+    assert all((r["clicks_1d"], r["rate"]) == (1, 0.5) for r in found.to_pylist() if r["views_1d"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from headwater.cli.arguments import AsJson, Commands, features_or_service
 from headwater.cli.completion import feature_names, object_names, service_names
 from headwater.cli.output import cell, emit, emit_json, emit_table, say
 from headwater.cli.session import open_store, session
+from headwater.definitions.types import is_nested
 from headwater.errors import NotFoundError, near_miss
 
 if TYPE_CHECKING:
@@ -195,6 +197,13 @@ def typed(name: str, text: str, dtype: str) -> Any:
         if text not in {"true", "false"}:
             raise typer.BadParameter(f"--key {name}={text}: {name} is true or false")
         return text == "true"
+    if is_nested(dtype):
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise typer.BadParameter(
+                f"--key {name}={text}: {name} is {dtype}; write it as JSON, as [1, 2.5]"
+            ) from None
     return text
 
 

@@ -71,7 +71,7 @@ class Carried:
         assert self.view.source is not None  # noqa: S101
         self.scan = self.reader.scan(self.view.source)
         self.engine = self.reader.engine_of(self.view)
-        self.features = [f for f in self.view.stored_features if not f.reads_features]
+        self.features = [f for f in self.view.row_features if not f.reads_features]
         check_columns(self.view, self.scan, self.features)
 
     def seen(self, before: Seen | None) -> Seen:

@@ -50,7 +50,7 @@ def analyze(definitions: Definitions, schema_of: Callable[[Source], Schema]) -> 
 
 def _view_order(drafts: Mapping[str, Draft], owners: Mapping[str, str]) -> list[str]:
     """Views so that each comes after those it reads. A cycle is an error that prints it."""
-    edges: dict[str, set[str]] = {}
+    edges: dict[str, tuple[str, ...]] = {}
     for draft in drafts.values():
         for feature in draft.view.features:
             reads = draft.reads(feature)
@@ -59,7 +59,7 @@ def _view_order(drafts: Mapping[str, Draft], owners: Mapping[str, str]) -> list[
             for name in reads:
                 if name not in owners or (name == feature.name and draft.source is not None):
                     raise _unknown(draft, feature.name, name, owners)
-            edges[feature.name] = set(reads)
+            edges[feature.name] = reads
     try:
         order = list(TopologicalSorter(edges).static_order())
     except CycleError as error:
@@ -68,13 +68,13 @@ def _view_order(drafts: Mapping[str, Draft], owners: Mapping[str, str]) -> list[
             f"feature '{first}': its definition depends on itself: {cycle}"
         ) from None
     ranks = {name: position for position, name in enumerate(order)}
-    views: dict[str, set[str]] = {
-        name: {
+    views = {
+        name: [
             owners[read]
             for feature in draft.view.features
             for read in draft.reads(feature)
             if owners[read] != name
-        }
+        ]
         for name, draft in drafts.items()
     }
     try:
@@ -180,10 +180,10 @@ def _check_derived_view(draft: Draft, inputs: tuple[str, ...]) -> None:
 def _feature_order(draft: Draft, owners: Mapping[str, str]) -> list[Feature]:
     features = {f.name: f for f in draft.view.features}
     edges = {
-        name: {read for read in draft.reads(f) if owners.get(read) == draft.view.name}
+        name: [read for read in draft.reads(f) if owners.get(read) == draft.view.name]
         for name, f in features.items()
     }
-    order = TopologicalSorter({name: edges[name] for name in features}).static_order()
+    order = TopologicalSorter(edges).static_order()
     return [features[name] for name in order]
 
 

@@ -137,8 +137,15 @@ class AnalyzedView:
 
     @property
     def stored_features(self) -> tuple[AnalyzedFeature, ...]:
-        """The features that a stored row holds, in order."""
+        """The features that a stored row holds, each after those that it reads."""
         return tuple(feature for feature in self.features if not feature.on_read)
+
+    @property
+    def row_features(self) -> tuple[AnalyzedFeature, ...]:
+        """The same in the order of the row: that of their names, since a revision, whose rows these
+        are, does not depend on the order in which its features are declared.
+        """
+        return tuple(sorted(self.stored_features, key=lambda feature: feature.name))
 
     @property
     def told_features(self) -> tuple[AnalyzedFeature, ...]:
@@ -147,12 +154,12 @@ class AnalyzedView:
         A row of a source tells it for all its features; what is derived from other views has
         statuses and times of its own.
         """
-        return self.stored_features if self.source is None else ()
+        return self.row_features if self.source is None else ()
 
     @property
     def row_columns(self) -> tuple[tuple[str, str], ...]:
         """Names and types of what an online row holds, in order."""
-        values = [(feature.name, feature.dtype) for feature in self.stored_features]
+        values = [(feature.name, feature.dtype) for feature in self.row_features]
         told = [
             column
             for feature in self.told_features

@@ -25,7 +25,7 @@ def offline_schema(view: AnalyzedView) -> pa.Schema:
     Raises DefinitionError where a key or a feature has the name of one of the times, or two differ
     in nothing but the case of letters: SQL engines take them for one.
     """
-    columns = {**view.join_keys, **{f.name: f.dtype for f in view.stored_features}}
+    columns = {**view.join_keys, **{f.name: f.dtype for f in view.row_features}}
     for name in RESERVED:
         if name in columns:
             raise DefinitionError(
@@ -42,7 +42,7 @@ def offline_schema(view: AnalyzedView) -> pa.Schema:
             )
     times = [EVENT_TIME, KNOWN_AT] if view.view.ticks is None else list(RESERVED)
     keys = [pa.field(name, _arrow(dtype)) for name, dtype in view.join_keys.items()]
-    values = [pa.field(f.name, _arrow(f.dtype)) for f in view.stored_features]
+    values = [pa.field(f.name, _arrow(f.dtype)) for f in view.row_features]
     return pa.schema([*keys, *(pa.field(name, TIMESTAMP) for name in times), *values])
 
 

@@ -173,7 +173,7 @@ class _Builder:
 
 def revision_of(empties: Empties, view: AnalyzedView, number: int = 1) -> Revision:
     """The served form of a view's revision: its columns in the order of its rows."""
-    columns = [empties.column(view, feature) for feature in view.stored_features]
+    columns = [empties.column(view, feature) for feature in view.row_features]
     known = {column.name for column in columns}
     columns += [Column(name, dtype) for name, dtype in view.row_columns if name not in known]
     return Revision(

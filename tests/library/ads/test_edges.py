@@ -253,6 +253,8 @@ def test_a_click_before_the_window_of_its_impression(opened):
         (lambda: ads.position_ctr(LOG, positions=()), "positions should be different numbers"),
         (lambda: ads.hour_activity(hours_east=99), "hours_east should be a whole number"),
         (lambda: ads.Lift(LOG, "device", values=()).features, "lift 'device': values should be"),
+        (lambda: ads.Lift(LOG, "device", values="phone"), r"values is the text 'phone'; give a tu"),
+        (lambda: ads.Events(ignored="bot"), r"ignored is the text 'bot'; give a tuple"),
         (lambda: ads.in_context(RATE[0], []), "in_context: lifts is empty"),
     ],
 )

@@ -10,7 +10,7 @@ from headwater.definitions.feature import Feature
 from headwater.errors import DefinitionError
 from headwater.library.ads.family import Features, derived, positive, windowed
 from headwater.library.ads.schema import Events
-from headwater.library.columns import grouped, quoted
+from headwater.library.columns import grouped, quoted, refuse_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Lift:
     name: str = ""
 
     def __post_init__(self) -> None:
+        refuse_text(f"lift '{self.request}': values", self.values)
         kinds = {type(value) for value in self.values}
         if kinds not in ({str}, {int}):
             raise DefinitionError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headwater.library.columns import grouped, quoted
+from headwater.library.columns import grouped, quoted, refuse_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,9 @@ class Events:
     conversion: str = "conversion"
     transaction: str = "transaction"
     ignored: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        refuse_text("events: ignored", self.ignored)
 
     def where(self, what: str) -> str:
         """The condition of one kind: `impression`, `click`, `conversion` or `transaction`."""
