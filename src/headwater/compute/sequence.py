@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from headwater.compute.abreast import abreast
 from headwater.compute.engines.duckdb import DuckDBEngine, Scan
 from headwater.compute.facts import FactQuery, Facts, read_facts
 from headwater.compute.framed import Stage
@@ -128,7 +129,8 @@ class _Replayed:
         self, engine: DuckDBEngine, features: Sequence[AnalyzedFeature]
     ) -> Iterator[tuple[dict[str, pa.Array], int]]:
         """The values of the emitted rows in their order, part by part, and how many there are."""
-        for run in _parts(self.run, self.facts.rows.key):
+
+        def compute(run: Replay) -> tuple[dict[str, pa.Array], int]:
             taken = pa.array(run.row)
             columns = {name: column.take(taken) for name, column in self.source.items()}
             values = Stage(engine, run.segment, run.origin, columns).values(features)
@@ -136,7 +138,12 @@ class _Replayed:
             if emitted.size < run.emit.size:
                 kept = pa.array(emitted)
                 values = {name: column.take(kept) for name, column in values.items()}
-            yield values, emitted.size
+            return values, emitted.size
+
+        parts = _parts(self.run, self.facts.rows.key)
+        if any(feature.tree is None for feature in features):
+            return map(compute, parts)  # a user's function may not be made for threads
+        return abreast(engine, compute, parts)
 
 
 def _parts(run: Replay, key: Ints) -> Iterator[Replay]:
