@@ -3,6 +3,7 @@
 import importlib
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,11 @@ VIEW = """
 
 @pytest.fixture(autouse=True)
 def _clean_imports(monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    # a project that other tests have opened may have a file of that name
+    own = [place for place in sys.path if not (Path(place) / "features.py").exists()]
+    monkeypatch.setattr(sys, "path", own)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "features"]:
+        monkeypatch.delitem(sys.modules, name)
     before = dict(sys.modules)
     yield
     for name in [name for name in sys.modules if name not in before]:
